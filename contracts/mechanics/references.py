@@ -1,0 +1,68 @@
+"""Business references: the same order never counts twice, however often it is sent.
+
+A reference is unique per (sender, message type, program, day of `occurred_at`), looked up on that day and the day before,
+and taken only by success. Its key begins with the day, so that however old the ledger is, new references land on the
+same few pages, and what lies beyond the horizon can be dropped by day: `occurred_at` itself is refused by then.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from contracts.mechanics.parameters import get_parameter
+from contracts.mechanics.records import REFERENCE, ReferenceRecord
+from ledger.calendar import MILLIS_PER_DAY
+from ledger.codec import encode, to_base64url
+from ledger.errors import Rejected
+from ledger.rule import Asked, BlockContext
+from ledger.state import Key, StateView
+
+
+def get_reference_key(day: int, sender: str, kind: str, program: str, reference: str) -> str:
+    """The state key under which a reference is taken."""
+    return f"{day:07d}|{sender}|{kind}|{program}|{reference}"
+
+
+def reads_reference(block: BlockContext, sender: str, message: Any) -> tuple[Key, Key]:
+    """The two records that `check_reference` reads."""
+    kind = message.__struct_config__.tag
+    day = block.day_of(message.occurred_at)
+    return (
+        (REFERENCE, get_reference_key(day, sender, kind, message.program, message.reference)),
+        (REFERENCE, get_reference_key(day - 1, sender, kind, message.program, message.reference)),
+    )
+
+
+def check_reference(state: StateView, asked: Asked, message: Any) -> tuple[str, str, ReferenceRecord]:
+    """The change that takes the reference, to be part of a successful decision.
+
+    Raises `Rejected`: ``OCCURRED_IN_FUTURE``, ``OCCURRED_TOO_LONG_AGO``, ``ALREADY_DONE`` or ``REFERENCE_CONFLICT`` (both
+    with ``first``).
+    """
+    block = asked.block
+    ahead = message.occurred_at - block.time
+    if ahead > get_parameter(state, block, "occurred_lead_seconds") * 1000:
+        raise Rejected("OCCURRED_IN_FUTURE", occurred_at=message.occurred_at, time=block.time)
+    if -ahead > get_parameter(state, block, "reference_horizon_days") * MILLIS_PER_DAY:
+        raise Rejected("OCCURRED_TOO_LONG_AGO", occurred_at=message.occurred_at, time=block.time)
+    content = compute_content(asked, message)
+    keys = reads_reference(block, asked.sender, message)
+    for table, key in keys:
+        taken: ReferenceRecord | None = state.get(table, key)
+        if taken is not None:
+            same = taken.content == content
+            raise Rejected("ALREADY_DONE" if same else "REFERENCE_CONFLICT", first=taken.index)
+    return REFERENCE, keys[0][1], ReferenceRecord(asked.index, content)
+
+
+def compute_content(asked: Asked, message: Any) -> str:
+    """What makes two messages the same: all but the consent, which a retry may have had to renew."""
+    content = asked.content
+    if getattr(message, "consent", UNSET) is not UNSET:
+        fields = msgspec.structs.asdict(message)
+        content = encode([[name, fields[name]] for name in sorted(fields) if name != "consent" and fields[name] is not UNSET])
+    return to_base64url(sha256(content).digest()[:16])

@@ -1,0 +1,26 @@
+"""Exchange: points of one program become points of another, at rates quoted openly and with the member's consent."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from contracts.messages.consent_text import Consent
+from ledger.values import Count, MemberId, Millis, Points, ProgramId, Reference, SeriesId
+
+
+class Exchange(Struct, frozen=True, forbid_unknown_fields=True, gc=False, tag="exchange", tag_field="@type"):
+    """Convert up to `points` of one series of `program` into points of `target`."""
+
+    consent: Consent
+    least: Points
+    """The least points of `target` that the member accepts."""
+    member: MemberId
+    occurred_at: Millis
+    points: Points
+    program: ProgramId
+    rate_height: Count
+    """The height from which both quoted rates hold; across a rate height the quote is dead."""
+    recipient: MemberId
+    reference: Reference
+    series: SeriesId
+    target: ProgramId

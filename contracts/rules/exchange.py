@@ -1,0 +1,142 @@
+"""Exchange: points of one program become points of another.
+
+Exact in the points that come out: y = ⌊x·par_redeem(A) / par_accrue(B)⌋, and only x′ = ⌈y·par_accrue(B) / par_redeem(A)⌉ are
+taken; the rest stays with the member. Since par_accrue is never below par_redeem, no cycle of exchanges gains. The old
+issuer pays the new one y·par_accrue(B); what rounding leaves is the old issuer's own. Each source lot's share of y keeps
+the earlier of its own day and the target's, so exchange never makes points young.
+
+A quote lives until the next rate height: `rate_height` says for which rates the member was asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from msgspec import UNSET
+
+from contracts.mechanics.clearing import compute_exchange_legs
+from contracts.mechanics.consent import check_consent, get_nonce_key
+from contracts.mechanics.grants import check_grant, use_grant
+from contracts.mechanics.lots import check_room, get_account, get_expiry_changes, reads_account, take_lots
+from contracts.mechanics.members import get_member
+from contracts.mechanics.records import MEMBER, NONCE
+from contracts.mechanics.references import check_reference, reads_reference
+from contracts.mechanics.terms import SeriesTerms, get_series_terms, get_terms
+from contracts.messages.exchange import Exchange
+from contracts.messages.reject_codes import OK
+from ledger.errors import Rejected
+from ledger.outcome import Lot, Outcome
+from ledger.posting import EXCHANGED_IN, EXCHANGED_OUT, Posting
+from ledger.rule import Asked, BlockContext, Decision, Rule
+from ledger.state import Key, StateView
+from ledger.values import POINTS_MAX
+
+
+def compute_exchange(*, points: int, par_redeem: int, par_accrue: int) -> tuple[int, int]:
+    """Points taken (x′) and points received (y) for at most ``points`` offered; (0, 0) where they buy none."""
+    received = points * par_redeem // par_accrue
+    # Rounded up, against the member and in the old issuer's favour, by less than one point's par.
+    taken = -(-received * par_accrue // par_redeem)
+    return taken, received
+
+
+def apportion(lots: list[Lot], received: int, target: SeriesTerms) -> list[Lot]:
+    """``received`` points as lots of the target: each source lot's cumulative share, never younger than its source."""
+    total = sum(lot.points for lot in lots)
+    by_day: dict[int, int] = {}
+    seen = given = 0
+    for lot in lots:
+        seen += lot.points
+        share = received * seen // total - given
+        given += share
+        if share:
+            day = min(lot.expires, target.expires)
+            by_day[day] = by_day.get(day, 0) + share
+    return [Lot(day, target.opened, share, target.series, 0) for day, share in sorted(by_day.items())]
+
+
+def exchange(state: StateView, asked: Asked, message: Exchange) -> Decision:
+    """Take points of one series and give points of the target's open series."""
+    # CHECK: what was done before, then terms and members, then the issuers' permissions, the quote, the member's, the points.
+    block = asked.block
+    changes: list[Any] = [check_reference(state, asked, message)]
+    source = get_terms(state, block, message.program)
+    target = get_terms(state, block, message.target)
+    if message.program == message.target:
+        raise Rejected("PROGRAMS_MUST_DIFFER", program=message.program)
+    from_series = get_series_terms(state, block, message.program, message.series)
+    into = target.open_series
+    if into is None:
+        raise Rejected("NO_OPEN_SERIES", program=message.target)
+    member = get_member(state, message.member)
+    get_member(state, message.recipient)
+    between_issuers = source.issuer != target.issuer
+    if between_issuers:
+        out_grant = check_grant(
+            state, asked, program=message.program, grantee=target.issuer, kind="exchange_out"
+        )
+        in_grant = check_grant(state, asked, program=message.target, grantee=source.issuer, kind="exchange_in")
+    taken, received = compute_exchange(
+        points=message.points, par_redeem=from_series.par_redeem, par_accrue=into.par_accrue
+    )
+    if between_issuers:
+        changes.append(use_grant(*out_grant, asked, taken))
+        changes.append(use_grant(*in_grant, asked, received))
+    if message.rate_height != max(from_series.since, into.since):
+        raise Rejected("QUOTE_EXPIRED", rate_height=message.rate_height, now=max(from_series.since, into.since))
+    if not received:
+        raise Rejected("EXCHANGE_TOO_SMALL", points=message.points)
+    if received < message.least:
+        raise Rejected("BELOW_LEAST", received=received, least=message.least)
+    if received > POINTS_MAX:
+        raise Rejected("AMOUNT_TOO_LARGE", points=received, allowed=POINTS_MAX)
+    changes += check_consent(
+        state,
+        asked,
+        consent=message.consent,
+        purpose="exchange",
+        member_id=message.member,
+        member=member,
+        program=message.program,
+        issuer=source.issuer,
+        points=taken,
+        counterparty=message.recipient,
+        least=message.least,
+        target=message.target,
+    )
+    account = get_account(state, message.member, message.program)
+    lots = take_lots(account, taken, day=block.day, series=message.series)
+    recipient = get_account(state, message.recipient, message.target)
+    new = apportion(lots, received, into)
+    check_room(recipient, new)
+
+    # POST
+    changes += get_expiry_changes(recipient, message.recipient, message.target, new)
+    legs = compute_exchange_legs(
+        source_issuer=source.issuer,
+        gross=taken * from_series.par_redeem,
+        target_issuer=target.issuer,
+        paid=received * into.par_accrue,
+    )
+    postings = [Posting(message.program, message.member, EXCHANGED_OUT, lot) for lot in lots]
+    postings += [Posting(message.target, EXCHANGED_IN, message.recipient, lot) for lot in new]
+    outcome = Outcome(
+        balance=account.points - taken, code=OK, legs=legs or UNSET, lots=lots, points=taken, received=new
+    )
+    return Decision(outcome, postings, changes)
+
+
+def reads(block: BlockContext, sender: str, message: Exchange) -> Iterable[Key]:
+    """The records `exchange` reads, but for the grants, which hang on the issuers."""
+    return (
+        *reads_reference(block, sender, message),
+        (MEMBER, message.member),
+        (MEMBER, message.recipient),
+        (NONCE, get_nonce_key(message.consent)),
+        reads_account(message.member, message.program),
+        reads_account(message.recipient, message.target),
+    )
+
+
+RULE: Final = Rule(Exchange, frozenset({"transact"}), exchange, reads)

@@ -1,0 +1,72 @@
+"""Outcomes: what an entry says happened, and the small records it says it with.
+
+An outcome names a code and whatever the message does not already say: the lots that moved, who owes whom, the balance
+after. Two replicas that decide differently therefore disagree on the very next root.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from ledger.values import (
+    LOTS_MAX,
+    Balance,
+    Code,
+    Day,
+    Height,
+    Index,
+    LegAccount,
+    Micros,
+    Millis,
+    ParticipantId,
+    PointsOrNone,
+    SeriesId,
+)
+
+LegReason = Annotated[str, Meta(pattern=r"\A[a-z][a-z_]{1,30}\Z", max_length=31)]
+About = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._:-]{1,64}\Z", max_length=64)]
+
+
+class Lot(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+    """Points that share one fate: the same series, last day and first day of use."""
+
+    expires: Day
+    """The last day on which they can be spent."""
+    opened: Height
+    """The height from which their series was open: breaks ties between lots of one day."""
+    points: Balance
+    series: SeriesId
+    spendable_from: Day
+    """The first day on which they can be spent; 0 = at once."""
+
+
+class Leg(Struct, frozen=True, forbid_unknown_fields=True, gc=False, rename={"source": "from", "destination": "to"}):
+    """`source` owes `destination` this much more than before. A number without a sign, so legs always sum to zero."""
+
+    source: ParticipantId
+    micros: Micros
+    reason: LegReason
+    destination: LegAccount
+
+
+class Event(Struct, frozen=True, forbid_unknown_fields=True, gc=False, kw_only=True):
+    """Something others may want to hear of."""
+
+    about: About
+    at: Millis | UnsetType = UNSET
+    name: Code
+
+
+class Outcome(Struct, frozen=True, forbid_unknown_fields=True, gc=False, kw_only=True):
+    """What came of one message."""
+
+    balance: Balance | UnsetType = UNSET
+    code: Code
+    events: Annotated[list[Event], Meta(max_length=16)] | UnsetType = UNSET
+    first: Index | UnsetType = UNSET
+    legs: Annotated[list[Leg], Meta(max_length=16)] | UnsetType = UNSET
+    lots: Annotated[list[Lot], Meta(max_length=LOTS_MAX)] | UnsetType = UNSET
+    points: PointsOrNone | UnsetType = UNSET
+    received: Annotated[list[Lot], Meta(max_length=LOTS_MAX)] | UnsetType = UNSET

@@ -1,0 +1,98 @@
+"""What a rule looks like to the core: it reads, it decides, it never writes.
+
+A rule gets a read-only state, who asks and when, and the message. It returns a `Decision` or raises `Rejected`. The
+executor alone writes what was decided. Which rules there are, and how members and programs are kept, the core does not
+know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from msgspec import Struct
+
+from ledger.calendar import get_day
+from ledger.outcome import Outcome
+from ledger.posting import Posting
+from ledger.state import Key, StateView
+from ledger.transaction import RegisteredKey
+
+
+class BlockContext:
+    """The block a message is executed in: its place, its time, and what rules work out once a block."""
+
+    __slots__ = ("chain", "day", "height", "memo", "operator", "time", "utc_offset_minutes")
+
+    def __init__(self, *, chain: str, height: int, time: int, operator: str, utc_offset_minutes: int) -> None:
+        self.chain = chain
+        self.height = height
+        self.time = time
+        self.operator = operator
+        self.utc_offset_minutes = utc_offset_minutes
+        self.day: int = get_day(time, utc_offset_minutes=utc_offset_minutes)
+        self.memo: dict[tuple[str, str], Any] = {}
+        """Values that cannot change within one block (terms in force, parameters), worked out on first use."""
+
+    def day_of(self, time: int) -> int:
+        """The day of another instant, in the chain's offset."""
+        return get_day(time, utc_offset_minutes=self.utc_offset_minutes)
+
+
+class Asked(Struct, frozen=True, gc=False):
+    """Who asks, with which key, in which block, and where in the log the answer will stand."""
+
+    block: BlockContext
+    sender: str
+    key: RegisteredKey
+    key_id: str
+    index: int
+    content: bytes
+    """The message's canonical bytes."""
+
+
+class Decision(NamedTuple):
+    """What a rule decided: the outcome to record (with its legs), the points to move, the records to write."""
+
+    outcome: Outcome
+    postings: Sequence[Posting] = ()
+    changes: Sequence[tuple[str, str, Any]] = ()
+    """(table, key, record); None removes."""
+
+
+class Rule(NamedTuple):
+    """One message type: who may sign it, what deciding it reads, and the decision."""
+
+    message: type
+    purposes: frozenset[str]
+    decide: Callable[[StateView, Asked, Any], Decision]
+    """Raises `Rejected`."""
+    reads: Callable[[BlockContext, str, Any], Iterable[Key]]
+    """The records it will read, as far as sender and message tell: only ever a matter of speed."""
+
+
+class DueWork(NamedTuple):
+    """A system message and its decision."""
+
+    message: Any
+    decision: Decision
+
+
+class Rulebook(NamedTuple):
+    """All rules in force together, under one version that every block leaf names."""
+
+    version: int
+    rules: Mapping[type, Rule]
+    message_type: Any
+    """The closed union of what may be submitted."""
+    system_message_type: Any
+    tables: Mapping[str, Any]
+    """Table name → record type, beyond the core's own."""
+    due: Callable[[StateView, BlockContext], Iterable[DueWork]]
+    """The work this block does by itself, in order, bounded."""
+    not_after_seconds_max: Callable[[StateView, BlockContext], int]
+    genesis: Callable[[Any], Iterable[tuple[str, str, Any]]]
+    """The records with which a ledger of this genesis begins."""
+
+
+NO_READS: Final[tuple[Key, ...]] = ()
