@@ -28,7 +28,7 @@ from ledger.leaves import (
 )
 from ledger.outcome import Outcome
 from ledger.rule import Asked, BlockContext, Decision, Rulebook
-from ledger.state import State
+from ledger.state import State, StateView
 from ledger.totals import TOTALS_TABLES, apply_leg, apply_posting, close_block
 from ledger.transaction import (
     KEY_TABLE,
@@ -59,8 +59,8 @@ class Head(Struct, frozen=True, array_like=True, gc=False):
     transactions: int
 
 
-class Answer(NamedTuple):
-    """What came of one transaction of the block."""
+class Answer(Struct, frozen=True, gc=False):
+    """What came of one transaction of the block. Never on the wire."""
 
     refusal: Refused | None
     """Set when it left no leaf."""
@@ -80,6 +80,8 @@ class ExecutedBlock(NamedTuple):
     leaf_hashes: list[bytes]
     answers: list[Answer]
     time: int
+    system: Sequence[Any] = ()
+    """The messages of the work it did by itself; their entries come first."""
 
     @property
     def is_empty(self) -> bool:
@@ -100,6 +102,34 @@ def apply_genesis(state: State, origin: Origin, rulebook: Rulebook) -> None:
         state.put(table, key, record)
     head = Head(0, origin.settings.time, len(origin.leaves), origin.previous, 0, 0, 0)
     state.put(HEAD_TABLE, HEAD_KEY, head)
+
+
+def check_admissible(state: StateView, rulebook: Rulebook, transaction: Transaction, block: BlockContext) -> bool:
+    """Whether this is a repeat. Raises `Refused` where keys, clock or id turn the transaction down.
+
+    Used at intake and again in the block, whose word counts. In the order of docs/spec/messages.md.
+    """
+    header = transaction.header
+    if header.not_after < block.time:
+        raise Refused("EXPIRED", not_after=header.not_after, time=block.time)
+    latest = block.time + rulebook.not_after_seconds_max(state, block) * 1000
+    if header.not_after > latest:
+        raise Refused("NOT_AFTER_TOO_FAR", not_after=header.not_after, allowed=latest)
+    key: RegisteredKey | None = state.get(KEY_TABLE, header.key)
+    if key is None or key.participant != header.sender:
+        raise Refused("UNKNOWN_KEY", key=header.key, sender=header.sender)
+    if not key.valid_from <= block.height < key.valid_to:
+        raise Refused("KEY_NOT_VALID", key=header.key, height=block.height)
+    for kind in dict.fromkeys(map(type, transaction.messages)):
+        if key.purpose not in rulebook.rules[kind].purposes:
+            raise Refused("WRONG_PURPOSE", purpose=key.purpose)
+    transaction.verify_signature(key.public)
+    known: RememberedTransaction | None = state.get(TRANSACTION_TABLE, f"{header.sender}|{header.id}")
+    if known is None or known.not_after < block.time:
+        return False
+    if known.digest != header.digest:
+        raise Refused("ID_CONFLICT", id=header.id)
+    return True
 
 
 class Executor:
@@ -128,35 +158,6 @@ class Executor:
             utc_offset_minutes=self._utc_offset_minutes,
         )
 
-    def check_admissible(self, transaction: Transaction, block: BlockContext) -> bool:
-        """Whether this is a repeat. Raises `Refused` where keys, chain, clock or id turn the transaction down.
-
-        Used at intake and again in the block, whose word counts. In the order of docs/spec/messages.md.
-        """
-        header = transaction.header
-        if header.not_after < block.time:
-            raise Refused("EXPIRED", not_after=header.not_after, time=block.time)
-        ahead_max = self.rulebook.not_after_seconds_max(self.state, block) * 1000
-        if header.not_after > block.time + ahead_max:
-            raise Refused("NOT_AFTER_TOO_FAR", not_after=header.not_after, allowed=block.time + ahead_max)
-        key: RegisteredKey | None = self.state.get(KEY_TABLE, header.key)
-        if key is None or key.participant != header.sender:
-            raise Refused("UNKNOWN_KEY", key=header.key, sender=header.sender)
-        if not key.valid_from <= block.height < key.valid_to:
-            raise Refused("KEY_NOT_VALID", key=header.key, height=block.height)
-        rules = self.rulebook.rules
-        for kind in {type(message) for message in transaction.messages}:
-            if key.purpose not in rules[kind].purposes:
-                # The set's order does not matter: the code is the same whichever message is found first.
-                raise Refused("WRONG_PURPOSE", purpose=key.purpose)
-        transaction.verify_signature(key.public)
-        known: RememberedTransaction | None = self.state.get(TRANSACTION_TABLE, f"{header.sender}|{header.id}")
-        if known is not None and known.not_after >= block.time:
-            if known.digest != header.digest:
-                raise Refused("ID_CONFLICT", id=header.id)
-            return True
-        return False
-
     def execute_block(
         self, transactions: Sequence[Transaction], *, time: int, engine_height: int | None = None
     ) -> ExecutedBlock:
@@ -171,7 +172,9 @@ class Executor:
         leaves: list[bytes] = []
         answers: list[Answer] = []
         accepted = entries = taken = 0
+        system: list[Any] = []
         for due in self.rulebook.due(state, block):
+            system.append(due.message)
             self._write(due.decision)
             leaves.append(encode_system_entry(encode(due.message), encode(due.decision.outcome)))
             entries += 1
@@ -179,7 +182,7 @@ class Executor:
         for transaction in transactions:
             try:
                 check_contents(transaction, chain=self.chain)
-                is_repeat = self.check_admissible(transaction, block)
+                is_repeat = check_admissible(state, self.rulebook, transaction, block)
             except Refused as refusal:
                 answers.append(Answer(refusal, False, 0, ()))
                 continue
@@ -220,7 +223,7 @@ class Executor:
             leaf.totals.transactions,
         )
         state.put(HEAD_TABLE, HEAD_KEY, new_head)
-        return ExecutedBlock(new_head, head.size, leaves, hashes, answers, time)
+        return ExecutedBlock(new_head, head.size, leaves, hashes, answers, time, system)
 
     def _execute(
         self, transaction: Transaction, block: BlockContext, index: int, leaves: list[bytes]

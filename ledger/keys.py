@@ -32,7 +32,8 @@ SEED_BYTES: Final = 32
 SIGNATURE_BYTES: Final = 64
 
 _FIELD: Final = 2**255 - 19
-_ORDER: Final = 2**252 + 27742317777372353535851937790883648493
+ORDER: Final = 2**252 + 27742317777372353535851937790883648493
+"""The order of the prime-order subgroup; the S of a signature is below it."""
 _ORDER_8_Y: Final = int("7a03ac9277fdc74ec6cc392cfa53202a0f67100d760b3cba4fd84d3d706a17c7", 16)
 """The y of two of the four points of order 8; the other two have its negative."""
 
@@ -67,7 +68,7 @@ def is_valid_signature(*, public: bytes, text: bytes, signature: bytes) -> bool:
     """
     if len(signature) != SIGNATURE_BYTES or len(public) != PUBLIC_KEY_BYTES:
         return False
-    if signature[:32] in SMALL_ORDER_ENCODINGS or int.from_bytes(signature[32:], "little") >= _ORDER:
+    if signature[:32] in SMALL_ORDER_ENCODINGS or int.from_bytes(signature[32:], "little") >= ORDER:
         return False
     try:
         bindings.crypto_sign_open(signature + text, public)

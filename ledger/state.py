@@ -102,6 +102,10 @@ class State:
                 return found
         return None
 
+    def list_remembered(self, table: str) -> list[tuple[str, Any]]:
+        """The records of a table that are in memory, None for those known to be absent: over a source's, the whole."""
+        return list(self._current[table].items())
+
     def prefetch(self, wanted: Iterable[Key]) -> None:
         """Bring what a block will read into memory with one read of the source. Never changes what `get` answers."""
         if self._source is None:

@@ -46,6 +46,11 @@ class VerifierKey(NamedTuple):
     kind: int
     public: bytes
 
+    @classmethod
+    def for_log(cls, origin: str, public: bytes) -> VerifierKey:
+        """The key of a log, which is named as its origin."""
+        return cls(origin, ED25519, public)
+
     @property
     def note_id(self) -> bytes:
         """The four bytes that stand before each of its signatures, beside the name."""

@@ -70,6 +70,11 @@ class Policy(NamedTuple):
     groups: tuple[Group, ...]
     quorum: str
 
+    @classmethod
+    def for_log(cls, key: VerifierKey) -> Policy:
+        """One log, and nobody who has to cosign: epoch 0 of a solo chain."""
+        return cls((Log(key),), (), (), NO_QUORUM)
+
 
 def parse_policy(data: bytes) -> Policy:
     """The policy in the file, or nothing of it.

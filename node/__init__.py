@@ -1,0 +1,1 @@
+"""The rim: sockets, disks, clocks and processes around the pure core."""

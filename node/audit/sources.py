@@ -1,0 +1,141 @@
+"""Where an audit reads a log: anything that answers for the checkpoint, entry bundles and hash tiles of C2SP tlog-tiles.
+
+`HttpSource` reads them from a node, a mirror or any static host, a few bundles ahead of the one that is being verified. A
+data directory is read through an adapter of the node's own (`node.storage.snapshot`), which this package cannot know.
+
+What is absent is told apart from what cannot be reached: a log that has signed for leaves it does not give out is bad, a
+network that is down is no verdict. Nothing that is read is believed here.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Final, Protocol, Self
+
+import httpx2
+
+from ledger.errors import CommonpointError
+from ledger.log.note import NOTE_CHARACTERS_MAX
+from ledger.log.tiles import LEAF_BYTES_MAX, TILE_BYTES, TILE_WIDTH, entries_path, tile_path
+
+BUNDLE_BYTES_MAX: Final = TILE_WIDTH * (LEAF_BYTES_MAX + 2)
+"""The largest entry bundle there can be; more is not read."""
+BUNDLES_AHEAD: Final = 8
+_CONNECTIONS: Final = 4
+_TIMEOUT_SECONDS: Final = 30.0
+
+
+class SourceUnavailable(CommonpointError):
+    """The audit could not be run: nothing was found bad, and nothing was found good."""
+
+
+class LeafSource(Protocol):
+    """A log as it is stored or served."""
+
+    def read_checkpoint(self) -> str:
+        """The newest signed checkpoint, or an empty text where there is none."""
+        ...
+
+    def read_size(self) -> int | None:
+        """How many leaves are stored, where that can be seen apart from the checkpoint."""
+        ...
+
+    def read_bundle(self, index: int, width: int) -> bytes | None:
+        """The entry bundle with its first ``width`` leaves, or None where it is not there."""
+        ...
+
+    def read_tile(self, level: int, index: int, width: int) -> bytes | None:
+        """A hash tile with its first ``width`` hashes, or None where it is not there."""
+        ...
+
+
+class HttpSource:
+    """The log under a URL, as docs/spec/api.md serves it. ``token`` is a bearer token that may read entry bundles."""
+
+    def __init__(self, url: str, token: str | None = None) -> None:
+        headers = {"Accept-Encoding": "gzip"}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        # Redirects are not followed: they would carry the token to whomever the answer names.
+        self._client = httpx2.Client(headers=headers, timeout=_TIMEOUT_SECONDS, follow_redirects=False)
+        self._url = url.rstrip("/")
+        self._pool = ThreadPoolExecutor(_CONNECTIONS, thread_name_prefix="audit")
+        self._ahead: dict[str, Future[bytes | None]] = {}
+        self._size = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Connections are closed; what was asked for ahead is dropped."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._client.close()
+
+    def read_checkpoint(self) -> str:
+        """The newest signed checkpoint."""
+        data = self._fetch("checkpoint", NOTE_CHARACTERS_MAX)
+        return "" if data is None else data.decode("utf-8", "replace")
+
+    def read_size(self) -> int | None:
+        """Not to be seen from outside: a log shows what it has signed."""
+        return None
+
+    def expect(self, size: int) -> None:
+        """Bundles and level-0 tiles of a log of this size will be read in order: read ahead up to there."""
+        self._size = size
+
+    def read_bundle(self, index: int, width: int) -> bytes | None:
+        """The entry bundle, while the next few are on their way."""
+        for ahead in range(index, min(index + BUNDLES_AHEAD, -(-self._size // TILE_WIDTH))):
+            leaves = min(TILE_WIDTH, self._size - ahead * TILE_WIDTH)
+            self._ask(entries_path(ahead, leaves), BUNDLE_BYTES_MAX)
+            self._ask(tile_path(0, ahead, leaves), TILE_BYTES)
+        return self._take(entries_path(index, width), BUNDLE_BYTES_MAX)
+
+    def read_tile(self, level: int, index: int, width: int) -> bytes | None:
+        """The hash tile."""
+        return self._take(tile_path(level, index, width), TILE_BYTES)
+
+    def _ask(self, path: str, bytes_max: int) -> None:
+        if path not in self._ahead:
+            self._ahead[path] = self._pool.submit(self._fetch, path, bytes_max)
+
+    def _take(self, path: str, bytes_max: int) -> bytes | None:
+        asked = self._ahead.pop(path, None)
+        return self._fetch(path, bytes_max) if asked is None else asked.result()
+
+    def _fetch(self, path: str, bytes_max: int) -> bytes | None:
+        """The body under a path, or None where there is nothing. Raises `SourceUnavailable`."""
+        url = f"{self._url}/{path}"
+        try:
+            with self._client.stream("GET", url) as response:
+                status = response.status_code
+                if status == httpx2.codes.NOT_FOUND:
+                    return None
+                if status in (httpx2.codes.UNAUTHORIZED, httpx2.codes.FORBIDDEN):
+                    raise SourceUnavailable("TOKEN_REFUSED", url=url, status=status)
+                if status != httpx2.codes.OK:
+                    raise SourceUnavailable("SOURCE_ANSWERED", url=url, status=status)
+                return _read_body(response, bytes_max)
+        except httpx2.HTTPError as error:
+            raise SourceUnavailable("SOURCE_UNREACHABLE", url=url, reason=str(error) or type(error).__name__) from None
+        except httpx2.InvalidURL as error:
+            raise SourceUnavailable("URL_INVALID", url=url, reason=str(error)) from None
+
+
+def _read_body(response: httpx2.Response, bytes_max: int) -> bytes:
+    """The body, as far as it can be what was asked for; a longer one differs whatever its rest says."""
+    parts: list[bytes] = []
+    room = bytes_max + 1
+    for part in response.iter_bytes():
+        parts.append(part[:room])
+        room -= len(parts[-1])
+        if not room:
+            break
+    return b"".join(parts)

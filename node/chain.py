@@ -1,0 +1,235 @@
+"""The chain as one node keeps it: executed, on disk, hashed, signed, folded, in that order.
+
+    execute (pending only)
+      → append: the leaves are durable              a crash before: nothing happened; after: the block stands
+      → commit: state, tree and head move on        a crash here: the start re-executes the block from the log
+      → read back, sign the checkpoint              a crash here: the start signs it
+      → the engine answers
+      → now and then: checkpoint stored, fold       a crash here: the start re-executes from the last fold
+
+One thread makes blocks. Readers on other threads take the lock for what a commit moves as one: tree, head, checkpoint.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from ledger.errors import InvariantBroken, Refused
+from ledger.executor import Answer, ExecutedBlock, Executor, Head, check_admissible
+from ledger.genesis import Origin
+from ledger.keys import Signer
+from ledger.leaves import ENTRY_DECODER, TRANSACTION_LEAF_DECODER
+from ledger.log import merkle
+from ledger.log.note import sign_checkpoint
+from ledger.log.tiles import HashTree
+from ledger.rule import BlockContext
+from ledger.state import Changes, State
+from ledger.transaction import Transaction
+from node.answers import Proofs, Taken
+from node.storage.store import Store
+
+FOLD_RECORDS_MAX: Final = 60_000
+"""With so many changed records a fold is due, however busy the node is: it bounds what a start re-executes."""
+REMEMBERED_RECORDS_MAX: Final = 400_000
+"""Records of one table that stay in memory after a fold."""
+
+Step = Callable[[str], None]
+
+
+class StateReader:
+    """The committed state for any thread, remembering nothing."""
+
+    def __init__(self, state: State, store: Store) -> None:
+        self._state = state
+        self._store = store
+
+    def get(self, table: str, key: str) -> Any:
+        """The record as of the last committed block, or None."""
+        return self._state.peek(table, key, self._store.fold)
+
+    def first_due(self, *, before: str, limit: int) -> list[str]:
+        """Due work is the executor's alone."""
+        raise InvariantBroken("DUE_WORK_NOT_READABLE", before=before, limit=limit)
+
+    def list_records(self, table: str) -> list[tuple[str, Any]]:
+        """Every record of a small table, in key order."""
+        rows = dict(self._store.fold.list_records(table))
+        rows.update(self._state.list_remembered(table))
+        return sorted((key, record) for key, record in rows.items() if record is not None)
+
+
+class ChainKeeper:
+    """State, log, tree and checkpoint of one ledger, moved on block by block."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        origin: Origin,
+        executor: Executor,
+        tree: HashTree,
+        signer: Signer,
+        on_step: Step = lambda step: None,
+    ) -> None:
+        self.origin = origin
+        self.store = store
+        self.executor = executor
+        self.reader = StateReader(executor.state, store)
+        self._tree = tree
+        self._signer = signer
+        self._on_step = on_step
+        """Called between every two steps of a commit: where tests kill the process."""
+        self._lock = threading.Lock()
+        self._moved = threading.Condition(self._lock)
+        self._head: Head = executor.head
+        self._unfolded: dict[str, dict[str, Any]] = {}
+        self._unfolded_count = 0
+        self._stored_note_size = -1
+        self._signed_size = tree.size
+        self.checkpoint = self._sign()
+
+    @property
+    def head(self) -> Head:
+        """Where the committed chain stands."""
+        return self._head
+
+    def make_block(self, transactions: Sequence[Transaction], *, time: int) -> ExecutedBlock:
+        """The next block, durable and signed over; or an empty one, which leaves no trace."""
+        block = self.executor.execute_block(transactions, time=time)
+        if block.is_empty:
+            return block
+        self._on_step("executed")
+        with self._lock:
+            tiles = self._tree.extend(block.leaf_hashes)
+        self.store.log.append(block, tiles)
+        self._on_step("appended")
+        self.take_up(block, transactions, self.executor.state.commit())
+        self._on_step("committed")
+        self.store.log.check_read_back(block.first, block.leaf_hashes)
+        checkpoint = self._sign()
+        self._on_step("signed")
+        with self._lock:
+            self.checkpoint = checkpoint
+            self._signed_size = block.head.size
+            self._head = block.head
+            self._moved.notify_all()
+        return block
+
+    def take_up(self, block: ExecutedBlock, transactions: Sequence[Transaction], changes: Changes) -> None:
+        """What a durable block changed waits to be folded."""
+        for table, records in changes.records.items():
+            before = self._unfolded.setdefault(table, {})
+            self._unfolded_count -= len(before)
+            before.update(records)
+            self._unfolded_count += len(before)
+        self.store.lookups.unfolded.add_block(block, transactions)
+
+    def show_head(self) -> None:
+        """Readers see the head that a start has re-executed to."""
+        with self._lock:
+            self._head = self.executor.head
+            self._moved.notify_all()
+
+    def fold_if_due(self) -> None:
+        """Fold when enough has gathered."""
+        if self._unfolded_count >= FOLD_RECORDS_MAX:
+            self.fold_all()
+
+    def fold_all(self) -> None:
+        """State and look-ups on disk stand for the head, and the checkpoint over it is stored."""
+        head = self.executor.head
+        if self._stored_note_size != self._signed_size:
+            self.store.log.write_note(self._signed_size, self.checkpoint)
+            self._stored_note_size = self._signed_size
+            self._on_step("noted")
+        if not self._unfolded:
+            return
+        self.store.fold.fold(size=head.size, changes=self._unfolded, lookups=self.store.lookups.unfolded)
+        self._on_step("folded")
+        self.store.lookups.start_anew()
+        self._unfolded = {}
+        self._unfolded_count = 0
+        self.executor.state.forget(keep_below=REMEMBERED_RECORDS_MAX)
+
+    def check_intake(self, transaction: Transaction, *, time: int) -> bool:
+        """Whether it is a repeat; raises `Refused` where keys, clock or id turn it down now. Any thread."""
+        head = self._head
+        settings = self.origin.settings
+        block = BlockContext(
+            chain=self.origin.chain,
+            height=head.height + 1,
+            time=max(time, head.time),
+            operator=settings.operator,
+            utc_offset_minutes=settings.utc_offset_minutes,
+        )
+        return check_admissible(self.reader, self.executor.rulebook, transaction, block)
+
+    def find_transaction(self, sender: str, transaction_id: str) -> tuple[str, Taken] | None:
+        """The digest of a transaction in the log and what came of it."""
+        found = self.store.lookups.find_transaction(sender, transaction_id)
+        if found is None:
+            return None
+        digest, index = found
+        leaf = TRANSACTION_LEAF_DECODER.decode(self.store.log.read_leaf(index))
+        leaves = self.store.log.read_leaves(index + 1, index + 1 + leaf.header.count)
+        outcomes = tuple(bytes(ENTRY_DECODER.decode(entry).outcome) for entry in leaves)
+        return digest, Taken(leaf.height, index, leaf.time, outcomes)
+
+    @staticmethod
+    def make_taken(block: ExecutedBlock, answer: Answer) -> Taken:
+        """What to tell the sender of a transaction of this block."""
+        return Taken(block.head.height, answer.index, block.time, answer.outcomes)
+
+    def prove(self, *, first: int, end: int, trusted_size: int | None) -> Proofs:
+        """A range proof against the newest checkpoint. Raises `Refused` ``BAD_SIZES``."""
+        with self._lock:
+            size = self._head.size
+            consistency = None
+            if trusted_size is not None:
+                consistency = self._prove_consistency(trusted_size, size)
+            proof = merkle.compute_range_proof(first=first, end=end, size=size, node=self._tree.node)
+            return Proofs(self.checkpoint, proof, consistency)
+
+    def prove_entry(self, index: int) -> tuple[str, list[bytes]]:
+        """The newest checkpoint and an inclusion proof to it. Raises `Refused` ``BAD_SIZES``."""
+        with self._lock:
+            size = self._head.size
+            if not 0 <= index < size:
+                raise Refused("BAD_SIZES", index=index, size=size)
+            return self.checkpoint, merkle.compute_inclusion_proof(index=index, size=size, node=self._tree.node)
+
+    def prove_consistency(self, old: int, new: int) -> list[bytes]:
+        """A consistency proof between two sizes. Raises `Refused` ``BAD_SIZES``."""
+        with self._lock:
+            return self._prove_consistency(old, new)
+
+    def _prove_consistency(self, old: int, new: int) -> list[bytes]:
+        if not 0 < old <= new <= self._head.size:
+            raise Refused("BAD_SIZES", old=old, new=new, size=self._head.size)
+        return merkle.compute_consistency_proof(old=old, new=new, node=self._tree.node)
+
+    def read_tile(self, level: int, index: int, width: int) -> bytes | None:
+        """A hash tile, full or partial, or None beyond the checkpoint."""
+        with self._lock:
+            if (index * 256 + width) << (8 * level) > self._head.size:
+                return None
+            try:
+                return self._tree.tile(level, index, width)
+            except Refused:
+                return None
+
+    def wait_for_height(self, height: int, *, timeout_seconds: float) -> bool:
+        """Whether the head reached ``height`` in time."""
+        with self._moved:
+            return self._moved.wait_for(lambda: self._head.height >= height, timeout_seconds)
+
+    def _sign(self) -> str:
+        """A checkpoint over all that is durable."""
+        with self._lock:
+            size, root = self._tree.size, self._tree.root()
+        if size != self.store.log.size:
+            raise InvariantBroken("CHECKPOINT_BEYOND_LOG", tree=size, log=self.store.log.size)
+        return sign_checkpoint(origin=self.origin.chain, size=size, root=root, signer=self._signer)
+

@@ -1,0 +1,192 @@
+"""The core of a node: what the API, the command line and the sandbox drive, whatever the engine.
+
+`NodeCore.open` reads the genesis and the last fold, re-executes the rest of the log, and only then opens intake. From then on
+`submit` admits, the engine orders, the chain decides and remembers, and every read answers from what is committed.
+"""
+
+from __future__ import annotations
+
+import time as wall_clock
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from contracts.rulebook import RULEBOOKS
+from ledger.codec import from_base64url
+from ledger.errors import InvariantBroken, Refused
+from ledger.executor import Head
+from ledger.genesis import Origin, read_genesis
+from ledger.keys import Signer
+from ledger.log.note import VerifierKey, encode_vkey
+from ledger.log.policy import Log, Policy, format_policy
+from ledger.transaction import TransactionDecoder, check_contents
+from node.answers import Proofs, Taken
+from node.chain import ChainKeeper, Step
+from node.engine.solo import SoloEngine
+from node.mempool import Mempool
+from node.startup import load_chain
+from node.storage.store import open_store
+
+
+def get_system_time() -> int:
+    """Milliseconds UTC of this machine."""
+    return wall_clock.time_ns() // 1_000_000
+
+
+def make_policy(origin: Origin) -> tuple[str, str]:
+    """The log's verifier key and the C2SP tlog-policy of epoch 0, which both follow from the genesis alone."""
+    public = from_base64url(origin.settings.log_key, size=32)
+    vkey = VerifierKey.for_log(origin.chain, public)
+    return encode_vkey(vkey), format_policy(Policy.for_log(vkey)).decode()
+
+
+class NodeCore:
+    """One running ledger."""
+
+    def __init__(self, chain: ChainKeeper, *, clock: Callable[[], int]) -> None:
+        settings = chain.origin.settings
+        self._chain = chain
+        self._is_simulated = settings.clock == "simulated"
+        self._clock = clock
+        self._mempool = Mempool()
+        self._decoder = TransactionDecoder(chain.executor.rulebook.message_type)
+        self._engine = SoloEngine(
+            chain, self._mempool, clock=None if self._is_simulated else clock, on_failure=self._note_failure
+        )
+        self.origin = chain.origin
+        self.chain = chain.origin.chain
+        self.vkey, self.policy = make_policy(chain.origin)
+        self.on_failure: Callable[[], None] = lambda: None
+        """Called once if the engine has to stop: whoever runs the process ends it."""
+        self._engine.start()
+
+    @classmethod
+    def open(
+        cls,
+        database: Path,
+        *,
+        genesis: Sequence[bytes],
+        signer: Signer,
+        clock: Callable[[], int] = get_system_time,
+        on_step: Step = lambda step: None,
+    ) -> NodeCore:
+        """The ledger in this database, made from ``genesis`` where the database is new.
+
+        Raises `InvalidBlock` or `InvariantBroken` where the log, its checkpoint and its re-execution do not agree.
+        """
+        origin = read_genesis(genesis)
+        if signer.public != from_base64url(origin.settings.log_key, size=32):
+            raise InvariantBroken("LOG_KEY_DIFFERS", chain=origin.chain)
+        rulebook = RULEBOOKS.get(origin.settings.rulebook)
+        if rulebook is None:
+            raise InvariantBroken("RULEBOOK_UNKNOWN", version=origin.settings.rulebook)
+        store = open_store(database, rulebook)
+        chain = load_chain(store, origin=origin, rulebook=rulebook, signer=signer, on_step=on_step)
+        return cls(chain, clock=clock)
+
+    @property
+    def head(self) -> Head:
+        """Where the committed chain stands."""
+        return self._chain.head
+
+    @property
+    def checkpoint(self) -> str:
+        """The newest signed checkpoint."""
+        return self._chain.checkpoint
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether intake is open."""
+        return self._engine.failure is None
+
+    @property
+    def waiting(self) -> int:
+        """How many transactions wait for a block."""
+        return len(self._mempool)
+
+    def submit(self, data: bytes) -> Future[Taken]:
+        """Admit a transaction. Raises `Refused` at once, or the future does, in the order of docs/spec/messages.md."""
+        transaction = self._decoder.decode(data)
+        check_contents(transaction, chain=self.chain)
+        header = transaction.header
+        known = self._chain.find_transaction(header.sender, header.id)
+        if known is not None and known[0] == header.digest:
+            # Whoever asks again hears the first answer, however old; only the same signed content counts as asking again.
+            done: Future[Taken] = Future()
+            done.set_result(known[1])
+            return done
+        self._chain.check_intake(transaction, time=self._chain.head.time if self._is_simulated else self._clock())
+        if known is not None:
+            raise Refused("ID_CONFLICT", id=header.id)
+        return self._mempool.add(transaction)
+
+    def cut_block(self, time: int) -> Head:
+        """One block of everything that waits, at the time told. Simulated chains only: else `Refused` ``NOT_FOUND``."""
+        if not self._is_simulated:
+            raise Refused("NOT_FOUND")
+        return self._engine.cut(time)
+
+    def find_transaction(self, sender: str, transaction_id: str) -> tuple[str, Taken] | None:
+        """The digest of a transaction in the log and what came of it."""
+        return self._chain.find_transaction(sender, transaction_id)
+
+    def prove(self, *, first: int, end: int, trusted_size: int | None) -> Proofs:
+        """A range proof against the newest checkpoint. Raises `Refused` ``BAD_SIZES``."""
+        return self._chain.prove(first=first, end=end, trusted_size=trusted_size)
+
+    def prove_entry(self, index: int) -> tuple[str, list[bytes]]:
+        """The newest checkpoint and an inclusion proof to it. Raises `Refused` ``BAD_SIZES``."""
+        return self._chain.prove_entry(index)
+
+    def prove_consistency(self, old: int, new: int) -> list[bytes]:
+        """A consistency proof between two sizes. Raises `Refused` ``BAD_SIZES``."""
+        return self._chain.prove_consistency(old, new)
+
+    def get_record(self, table: str, key: str) -> Any:
+        """A committed record, or None. Any thread."""
+        return self._chain.reader.get(table, key)
+
+    def list_records(self, table: str) -> list[tuple[str, Any]]:
+        """Every record of a small table, in key order. Any thread."""
+        return self._chain.reader.list_records(table)
+
+    def read_leaves(self, first: int, end: int) -> list[bytes]:
+        """The leaves [first, end)."""
+        return self._chain.store.log.read_leaves(first, end)
+
+    def find_block(self, index: int) -> tuple[int, int, int] | None:
+        """Index of the block leaf that closes a leaf's block, its height and time; None for genesis leaves."""
+        return self._chain.store.log.find_block(index)
+
+    def read_tile(self, level: int, index: int, width: int) -> bytes | None:
+        """A hash tile, full or partial, or None beyond the checkpoint."""
+        return self._chain.read_tile(level, index, width)
+
+    def read_bundle(self, index: int, width: int) -> bytes | None:
+        """An entry bundle, full or partial, or None beyond the checkpoint."""
+        if index * 256 + width > self.head.size:
+            return None
+        return self._chain.store.log.read_bundle(index, width)
+
+    def find_history(self, member: str, program: str | None, before: int | None, limit: int) -> list[int]:
+        """Indexes of the entries that concern a member, newest first."""
+        end = self.head.size if before is None else min(before, self.head.size)
+        return self._chain.store.lookups.find_history(member, program=program, before=end, limit=limit)
+
+    def find_order(self, sender: str, reference: str) -> list[int]:
+        """Indexes of a sender's entries that name a reference, oldest first."""
+        size = self.head.size
+        return [index for index in self._chain.store.lookups.find_reference(sender, reference) if index < size]
+
+    def wait_for_height(self, height: int, timeout_seconds: float) -> bool:
+        """Whether the head reached ``height`` in time."""
+        return self._chain.wait_for_height(height, timeout_seconds=timeout_seconds)
+
+    def stop(self) -> None:
+        """Finish the block in hand, fold, store the checkpoint, close the database."""
+        self._engine.stop()
+        self._chain.store.close()
+
+    def _note_failure(self) -> None:
+        self.on_failure()

@@ -1,0 +1,1 @@
+"""Engines decide order and time, and nothing else."""

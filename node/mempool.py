@@ -1,0 +1,99 @@
+"""The mempool: what was admitted and waits for a block, bounded, each transaction once.
+
+Two submissions of the same transaction share one answer; the same id with other content is turned down at once. When the
+pool is full nothing more is taken and the sender hears `BUSY`: what was acknowledged is never dropped to make room.
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+from typing import Final, NamedTuple
+
+from ledger.errors import Refused
+from ledger.transaction import Transaction
+from node.answers import Taken
+
+TRANSACTIONS_MAX: Final = 20_000
+MESSAGES_MAX: Final = 400_000
+BLOCK_MESSAGES_MAX: Final = 16_384
+"""A block takes whole transactions up to about this many messages."""
+
+
+class Waiting(NamedTuple):
+    """A transaction and who waits for its answer."""
+
+    transaction: Transaction
+    future: Future[Taken]
+
+
+class Mempool:
+    """Admitted transactions in order of arrival."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[tuple[str, str], Waiting] = {}
+        self._in_block: dict[tuple[str, str], Waiting] = {}
+        self._messages = 0
+        self._condition = threading.Condition()
+        self._closed: Refused | None = None
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, transaction: Transaction) -> Future[Taken]:
+        """The future of the answer. Raises `Refused`: ``ID_CONFLICT``, ``BUSY``, or why intake is closed."""
+        header = transaction.header
+        key = (header.sender, header.id)
+        with self._condition:
+            if self._closed is not None:
+                raise self._closed
+            same = self._waiting.get(key) or self._in_block.get(key)
+            if same is not None:
+                if same.transaction.header.digest != header.digest:
+                    raise Refused("ID_CONFLICT", id=header.id)
+                return same.future
+            if len(self._waiting) >= TRANSACTIONS_MAX or self._messages + header.count > MESSAGES_MAX:
+                raise Refused("BUSY", waiting=len(self._waiting))
+            waiting = Waiting(transaction, Future())
+            self._waiting[key] = waiting
+            self._messages += header.count
+            self._condition.notify()
+            return waiting.future
+
+    def wait(self, timeout_seconds: float) -> None:
+        """Until something waits, or the time is over, or intake is closed."""
+        with self._condition:
+            if not self._waiting and self._closed is None:
+                self._condition.wait(timeout_seconds)
+
+    def take(self, *, everything: bool = False) -> list[Waiting]:
+        """What becomes the next block: all that waits, up to a block's size. They stay known until `finish`."""
+        with self._condition:
+            taken: list[Waiting] = []
+            messages = 0
+            for waiting in self._waiting.values():
+                count = waiting.transaction.header.count
+                if taken and not everything and messages + count > BLOCK_MESSAGES_MAX:
+                    break
+                taken.append(waiting)
+                messages += count
+            for waiting in taken:
+                key = (waiting.transaction.header.sender, waiting.transaction.header.id)
+                self._in_block[key] = self._waiting.pop(key)
+            self._messages -= messages
+            return taken
+
+    def finish(self) -> None:
+        """The block is answered: its transactions are found in the log from now on."""
+        with self._condition:
+            self._in_block.clear()
+
+    def close(self, refusal: Refused) -> list[Waiting]:
+        """Nothing more is taken in; what waits is handed back, to be told so."""
+        with self._condition:
+            self._closed = refusal
+            left = [*self._in_block.values(), *self._waiting.values()]
+            self._waiting.clear()
+            self._in_block.clear()
+            self._condition.notify_all()
+            return left

@@ -1,0 +1,110 @@
+"""How a node starts: from the last fold, through the rest of the log, to a head that its own checkpoint vouches for.
+
+1. A new database gets the genesis leaves and the records a ledger begins with.
+2. A torn tail is cut back to the last block leaf, never below the newest stored checkpoint.
+3. The hash tree is restored from tiles and the last leaves, and must have the stored checkpoint's root at its size.
+4. The log after the fold is re-executed; every leaf must come out the same, or the node does not start.
+
+Intake opens only after all of it. No step repairs anything silently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import structlog
+
+from ledger.errors import InvariantBroken
+from ledger.executor import Executor, Head, apply_genesis
+from ledger.genesis import Origin
+from ledger.keys import Signer
+from ledger.log import merkle
+from ledger.log.note import VerifierKey, open_note, parse_checkpoint
+from ledger.log.tiles import TILE_WIDTH, HashTree
+from ledger.rule import Rulebook
+from ledger.state import State
+from node.audit.replay import Replay
+from node.chain import ChainKeeper, Step
+from node.storage.lookups import LookupRows
+from node.storage.store import Store
+
+log = structlog.get_logger()
+
+
+def load_chain(store: Store, *, origin: Origin, rulebook: Rulebook, signer: Signer, on_step: Step) -> ChainKeeper:
+    """The chain in this store, ready to go on. Raises `InvalidBlock` or `InvariantBroken` where it does not hold together."""
+    if store.log.size == 0:
+        store.log.append_genesis(origin.leaves)
+    found = store.log.read_leaves(0, len(origin.leaves))
+    if tuple(found) != origin.leaves:
+        raise InvariantBroken("GENESIS_DIFFERS", chain=origin.chain)
+    note = store.log.read_note()
+    torn = store.log.cut_torn_tail(signed_size=note[0] if note else 0)
+    if torn:
+        log.warning("a torn tail was cut back to the last block", leaves=torn)
+    state = State(store.tables, store.fold)
+    if store.fold.read_mark() is None:
+        apply_genesis(state, origin, rulebook)
+        store.fold.fold(size=len(origin.leaves), changes=state.commit().records, lookups=LookupRows())
+    executor = Executor(state=state, origin=origin, rulebook=rulebook)
+    _check_fold(store, executor.head)
+    tree = _restore_tree(store)
+    if note:
+        _check_note(note[1], tree=tree, origin=origin, signer=signer)
+    chain = ChainKeeper(store=store, origin=origin, executor=executor, tree=tree, signer=signer, on_step=on_step)
+    _replay_tail(chain)
+    return chain
+
+
+def _check_fold(store: Store, head: Head | None) -> None:
+    """The fold stands for a size that the log has."""
+    mark = store.fold.read_mark()
+    if head is None or mark != head.size:
+        raise InvariantBroken("FOLD_MARK_DIFFERS", mark=mark, head=head)
+    if head.size > store.log.size:
+        raise InvariantBroken("LOG_BEHIND_FOLD", log=store.log.size, fold=head.size)
+
+
+def _restore_tree(store: Store) -> HashTree:
+    """The tree over every leaf on disk."""
+    size = store.log.size
+    partial = store.log.read_leaves(size - size % TILE_WIDTH, size) if size % TILE_WIDTH else []
+    return HashTree.restore(
+        size=size,
+        read_tile=store.log.read_tile,
+        partial=merkle.compute_leaf_hashes(partial),
+        cached_tiles=512,
+    )
+
+
+def _check_note(text: str, *, tree: HashTree, origin: Origin, signer: Signer) -> None:
+    """The stored checkpoint is ours and the tree has its root at its size."""
+    opened = open_note(text, [VerifierKey.for_log(origin.chain, signer.public)])
+    checkpoint = parse_checkpoint(opened.body)
+    root = merkle.compute_subtree_root(first=0, end=checkpoint.size, node=tree.node)
+    if checkpoint.origin != origin.chain or root != checkpoint.root:
+        raise InvariantBroken(
+            "CHECKPOINT_DIFFERS", size=checkpoint.size, expected=checkpoint.root.hex(), found=root.hex()
+        )
+
+
+def _replay_tail(chain: ChainKeeper) -> None:
+    """Re-execute what was durable and not folded yet."""
+    store = chain.store
+    first = chain.executor.head.size
+    replay = Replay.resume(_read_from(store, first), origin=chain.origin, executor=chain.executor)
+    for block in replay:
+        chain.take_up(block.executed, block.recorded.transactions, block.changes)
+        chain.fold_if_due()
+    chain.show_head()
+    if chain.head.size > first:
+        log.info("re-executed the log after the last fold", leaves=chain.head.size - first)
+    chain.fold_all()
+
+
+def _read_from(store: Store, first: int) -> Iterator[bytes]:
+    """The leaves from ``first`` on, a few bundles at a time."""
+    while first < store.log.size:
+        end = min(store.log.size, first - first % TILE_WIDTH + 16 * TILE_WIDTH)
+        yield from store.log.read_leaves(first, end)
+        first = end

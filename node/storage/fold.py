@@ -1,0 +1,103 @@
+"""The fold: state and look-ups brought into the database, a bounded step behind the log, marked with the size they stand for.
+
+A fold is one database transaction: the records that changed since the last, the look-up rows of the new entries, and the
+mark. A crash before it leaves the old fold and its mark; a start re-executes the log from there. So nothing here is ever
+the only copy of anything, and nothing here is on the path of an answer.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Engine
+
+from ledger.codec import encode
+from ledger.state import DUE_TABLE
+from node.storage.lookups import LookupRows
+from node.storage.schema import Schema
+
+_FOLD = "fold"
+
+
+class FoldStore:
+    """Folded records: a `ledger.state.RecordSource`, and the writer of the fold."""
+
+    def __init__(self, engine: Engine, schema: Schema, tables: Mapping[str, Any]) -> None:
+        self._engine = engine
+        self._schema = schema
+        self._decoders = {name: msgspec.json.Decoder(kind) for name, kind in tables.items()}
+
+    def load(self, wanted: Mapping[str, Sequence[str]]) -> list[tuple[str, str, Any]]:
+        """The (table, key, record) of those that exist."""
+        found: list[tuple[str, str, Any]] = []
+        with self._engine.connect() as connection:
+            for table, keys in wanted.items():
+                decode = self._decoders[table].decode
+                rows = connection.exec_driver_sql(
+                    f"SELECT key, value FROM state_{table} WHERE key IN (SELECT value FROM json_each(?))",  # noqa: S608
+                    (json.dumps(list(keys)),),
+                )
+                found += [(table, key, decode(value)) for key, value in rows]
+        return found
+
+    def first_due(self, *, before: str, limit: int) -> list[str]:
+        """The folded keys of the due table below ``before``, in order, at most ``limit``."""
+        with self._engine.connect() as connection:
+            rows = connection.exec_driver_sql(
+                f"SELECT key FROM state_{DUE_TABLE} WHERE key < ? ORDER BY key LIMIT ?",  # noqa: S608
+                (before, limit),
+            )
+            return [row[0] for row in rows]
+
+    def list_records(self, table: str) -> list[tuple[str, Any]]:
+        """Every folded record of a table, in key order."""
+        decode = self._decoders[table].decode
+        with self._engine.connect() as connection:
+            rows = connection.exec_driver_sql(f"SELECT key, value FROM state_{table} ORDER BY key")  # noqa: S608
+            return [(key, decode(value)) for key, value in rows]
+
+    def list_raw_records(self, table: str) -> Iterable[tuple[str, bytes]]:
+        """Every folded record of a table as stored bytes, for an audit."""
+        with self._engine.connect() as connection:
+            yield from (
+                (row[0], row[1])
+                for row in connection.exec_driver_sql(f"SELECT key, value FROM state_{table} ORDER BY key")  # noqa: S608
+            )
+
+    def read_mark(self) -> int | None:
+        """The tree size that state and look-ups stand for, or None before the first fold."""
+        with self._engine.connect() as connection:
+            row = connection.exec_driver_sql("SELECT value FROM mark WHERE name = ?", (_FOLD,)).one_or_none()
+        return None if row is None else int(row[0])
+
+    def fold(self, *, size: int, changes: Mapping[str, Mapping[str, Any]], lookups: LookupRows) -> None:
+        """State and look-ups stand for ``size`` leaves now."""
+        with self._engine.begin() as connection:
+            for table, records in sorted(changes.items()):
+                # In key order: neighbours share pages.
+                written = [(key, encode(records[key])) for key in sorted(records) if records[key] is not None]
+                removed = [(key,) for key in sorted(records) if records[key] is None]
+                if written:
+                    connection.exec_driver_sql(
+                        f"INSERT INTO state_{table} (key, value) VALUES (?, ?) "  # noqa: S608
+                        "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                        written,
+                    )
+                if removed:
+                    connection.exec_driver_sql(f"DELETE FROM state_{table} WHERE key = ?", removed)  # noqa: S608
+            lookups.write(connection)
+            connection.exec_driver_sql(
+                "INSERT INTO mark (name, value) VALUES (?, ?) "
+                "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                (_FOLD, size),
+            )
+
+    def clear(self) -> None:
+        """Everything folded is gone; the next start makes it again from the log."""
+        with self._engine.begin() as connection:
+            for table in self._schema.folded:
+                connection.exec_driver_sql(f"DELETE FROM {table.name}")  # noqa: S608
+            connection.exec_driver_sql("DELETE FROM mark WHERE name = ?", (_FOLD,))

@@ -1,0 +1,175 @@
+"""The log on disk: leaves first, and durable before anybody hears of them.
+
+`append` writes a block's leaves, its place and the tiles it filled in one database transaction: that is the commit. A crash
+before it leaves nothing of the block, a crash after it leaves all. What was appended is read back against its hashes before
+a checkpoint is signed over it. Leaves are kept as they stand in C2SP entry bundles, so serving one is a concatenation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from sqlalchemy import Connection, Engine
+
+from ledger.errors import InvariantBroken
+from ledger.executor import ExecutedBlock
+from ledger.leaves import BLOCK_START
+from ledger.log.merkle import compute_leaf_hashes
+from ledger.log.tiles import TILE_WIDTH, FullTile, decode_bundle, encode_bundle
+
+
+class LogStore:
+    """Segments, tiles, blocks and the newest checkpoint."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        with engine.connect() as connection:
+            self.size = self._read_size(connection)
+        """Leaves that are durable."""
+
+    def append_genesis(self, leaves: Sequence[bytes]) -> None:
+        """The leaves before the first block are durable."""
+        with self._engine.begin() as connection:
+            self._write_leaves(connection, 0, leaves)
+        self.size = len(leaves)
+
+    def append(self, block: ExecutedBlock, tiles: Sequence[FullTile]) -> None:
+        """The block is durable, or this raises and the node stops: SQLite would accept the next one after a failed sync."""
+        if block.first != self.size:
+            raise InvariantBroken("APPEND_OUT_OF_PLACE", expected=self.size, found=block.first)
+        with self._engine.begin() as connection:
+            self._write_leaves(connection, block.first, block.leaves)
+            connection.exec_driver_sql(
+                "INSERT INTO block (last, height, time) VALUES (?, ?, ?)",
+                (block.head.size - 1, block.head.height, block.time),
+            )
+            if tiles:
+                connection.exec_driver_sql(
+                    "INSERT INTO tile (level, position, data) VALUES (?, ?, ?)",
+                    [(tile.level, tile.index, tile.data) for tile in tiles],
+                )
+        self.size = block.head.size
+
+    def check_read_back(self, first: int, leaf_hashes: Sequence[bytes]) -> None:
+        """What was appended reads back to the hashes that are about to be signed. Raises `InvariantBroken`."""
+        found = compute_leaf_hashes(self.read_leaves(first, first + len(leaf_hashes)))
+        if found != list(leaf_hashes):
+            raise InvariantBroken("READ_BACK_DIFFERS", first=first, leaves=len(leaf_hashes))
+
+    def cut_torn_tail(self, *, signed_size: int) -> int:
+        """Leaves after the last block leaf go, and it is said how many; never below a signed checkpoint.
+
+        One database transaction a block cannot tear; a file copied while it was written can.
+        """
+        with self._engine.begin() as connection:
+            row = connection.exec_driver_sql("SELECT max(last) FROM block").one()
+            whole = self.size if row[0] is None else row[0] + 1
+            if row[0] is not None and not self.read_leaf(row[0]).startswith(BLOCK_START):
+                raise InvariantBroken("BLOCK_LEAF_MISSING", index=row[0])
+            if whole < signed_size:
+                raise InvariantBroken("LOG_BEHIND_CHECKPOINT", size=whole, signed=signed_size)
+            torn = self.size - whole
+            if torn > 0:
+                first_bundle = whole - whole % TILE_WIDTH
+                kept = self.read_leaves(first_bundle, whole)
+                connection.exec_driver_sql("DELETE FROM segment WHERE first >= ?", (first_bundle,))
+                self._write_leaves(connection, first_bundle, kept)
+                connection.exec_driver_sql("DELETE FROM tile WHERE (position + 1) << (8 * level + 8) > ?", (whole,))
+        self.size = whole
+        return max(torn, 0)
+
+    def read_leaf(self, index: int) -> bytes:
+        """One leaf."""
+        return self.read_leaves(index, index + 1)[0]
+
+    def read_leaves(self, first: int, end: int) -> list[bytes]:
+        """The leaves [first, end), which must be there."""
+        start = self._segment_start(first)
+        with self._engine.connect() as connection:
+            rows = connection.exec_driver_sql(
+                "SELECT first, data FROM segment WHERE first >= ? AND first < ? ORDER BY first", (start, end)
+            ).all()
+        leaves: list[bytes] = []
+        for position, data in rows:
+            if position != start + len(leaves):
+                raise InvariantBroken("LEAVES_MISSING", index=start + len(leaves), found=position)
+            leaves += decode_bundle(data)
+        if start + len(leaves) < end:
+            raise InvariantBroken("LEAVES_MISSING", index=start + len(leaves), end=end)
+        return leaves[first - start : end - start]
+
+    def read_bundle(self, index: int, width: int = TILE_WIDTH) -> bytes | None:
+        """An entry bundle as it is served, or None beyond the log."""
+        first = index * TILE_WIDTH
+        if not 1 <= width <= TILE_WIDTH or index < 0 or first + width > self.size:
+            return None
+        with self._engine.connect() as connection:
+            rows = connection.exec_driver_sql(
+                "SELECT data FROM segment WHERE first >= ? AND first < ? ORDER BY first", (first, first + width)
+            ).all()
+        data = b"".join(row[0] for row in rows)
+        return data if first + TILE_WIDTH <= self.size and width == TILE_WIDTH else encode_bundle(decode_bundle(data)[:width])
+
+    def read_tile(self, level: int, index: int) -> bytes | None:
+        """A full hash tile, or None."""
+        with self._engine.connect() as connection:
+            row = connection.exec_driver_sql(
+                "SELECT data FROM tile WHERE level = ? AND position = ?", (level, index)
+            ).one_or_none()
+        return None if row is None else bytes(row[0])
+
+    def list_tiles(self) -> Iterator[tuple[int, int, bytes]]:
+        """Every stored tile: level, position, data."""
+        with self._engine.connect() as connection:
+            for level, position, data in connection.exec_driver_sql("SELECT level, position, data FROM tile"):
+                yield level, position, data
+
+    def find_block(self, index: int) -> tuple[int, int, int] | None:
+        """Index of the block leaf that closes this leaf's block, its height and its time; None for genesis leaves."""
+        with self._engine.connect() as connection:
+            row = connection.exec_driver_sql(
+                "SELECT last, height, time FROM block WHERE last >= ? ORDER BY last LIMIT 1", (index,)
+            ).one_or_none()
+        return None if row is None else (row[0], row[1], row[2])
+
+    def list_blocks(self) -> list[tuple[int, int, int]]:
+        """Every block: index of its leaf, height, time."""
+        with self._engine.connect() as connection:
+            rows = connection.exec_driver_sql("SELECT last, height, time FROM block ORDER BY last").all()
+        return [(row[0], row[1], row[2]) for row in rows]
+
+    def write_note(self, size: int, text: str) -> None:
+        """The newest signed checkpoint, which replaces the one before."""
+        with self._engine.begin() as connection:
+            connection.exec_driver_sql("DELETE FROM note")
+            connection.exec_driver_sql("INSERT INTO note (size, text) VALUES (?, ?)", (size, text))
+
+    def read_note(self) -> tuple[int, str] | None:
+        """The newest stored checkpoint and its size."""
+        with self._engine.connect() as connection:
+            row = connection.exec_driver_sql("SELECT size, text FROM note ORDER BY size DESC LIMIT 1").one_or_none()
+        return None if row is None else (row[0], row[1])
+
+    def _write_leaves(self, connection: Connection, first: int, leaves: Sequence[bytes]) -> None:
+        """Cut at bundle borders, so that a bundle is whole rows."""
+        rows = []
+        position = 0
+        while position < len(leaves):
+            room = TILE_WIDTH - (first + position) % TILE_WIDTH
+            rows.append((first + position, encode_bundle(leaves[position : position + room])))
+            position += room
+        if rows:
+            connection.exec_driver_sql("INSERT INTO segment (first, data) VALUES (?, ?)", rows)
+
+    def _segment_start(self, index: int) -> int:
+        """Where the row that holds this leaf begins."""
+        with self._engine.connect() as connection:
+            row = connection.exec_driver_sql("SELECT max(first) FROM segment WHERE first <= ?", (index,)).one()
+        if row[0] is None:
+            raise InvariantBroken("LEAVES_MISSING", index=index)
+        return int(row[0])
+
+    @staticmethod
+    def _read_size(connection: Connection) -> int:
+        row = connection.exec_driver_sql("SELECT first, data FROM segment ORDER BY first DESC LIMIT 1").one_or_none()
+        return 0 if row is None else row[0] + len(decode_bundle(row[1]))
