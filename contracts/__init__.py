@@ -1,1 +1,1 @@
-"""What points are and who owes whom: the rules of an alliance, and nothing about how they are stored or sent."""
+"""What points are and who owes whom: an alliance's rules, and nothing about how they are stored or sent."""

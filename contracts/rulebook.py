@@ -1,7 +1,7 @@
 """The rulebook: which rules are in force together, by version.
 
-A version, once used by a ledger, is never edited: its superseded files move to `contracts/frozen/vN/` and every block
-leaf names the version it was executed under, so that old blocks replay to old roots for ever.
+A version, once used by a ledger, is never edited: its superseded files move to `contracts/frozen/vN/` and
+every block leaf names the version it was executed under, so that old blocks replay to old roots for ever.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ _RULES: Final = (
 
 
 def make_genesis_records(origin: Origin) -> Iterator[tuple[str, str, Any]]:
-    """The records a ledger begins with. Raises `InvalidBlock` where the genesis breaks a rule of the registry."""
+    """The records a ledger begins with. Raises `InvalidBlock` where the genesis breaks a rule of the
+    registry.
+    """
     for number, participant in enumerate(origin.participants, start=1):
         ids = []
         for identifier, key in _read_keys(participant, leaf=number):

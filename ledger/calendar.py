@@ -1,8 +1,8 @@
 """Days and months in whole numbers, in the chain's fixed UTC offset.
 
-A day is the number of days since 1970-01-01 of the proleptic Gregorian calendar. There are no time zones with rules, no
-leap seconds and no library whose tables could differ between two nodes. The conversion counts in 400-year eras that
-begin on the first of March, so that the leap day is the last of its year.
+A day is the number of days since 1970-01-01 of the proleptic Gregorian calendar. There are no time zones with
+rules, no leap seconds and no library whose tables could differ between two nodes. The conversion counts in
+400-year eras that begin on the first of March, so that the leap day is the last of its year.
 """
 
 from __future__ import annotations
@@ -46,12 +46,22 @@ def get_day_number(date: Date) -> int:
     era, year_of_era = divmod(year, 400)
     shifted_month = date.month - 3 if date.month > 2 else date.month + 9
     day_of_year = (153 * shifted_month + 2) // 5 + date.day - 1
-    return era * _DAYS_PER_ERA + 365 * year_of_era + year_of_era // 4 - year_of_era // 100 + day_of_year - _EPOCH_SHIFT
+    return (
+        era * _DAYS_PER_ERA
+        + 365 * year_of_era
+        + year_of_era // 4
+        - year_of_era // 100
+        + day_of_year
+        - _EPOCH_SHIFT
+    )
 
 
 def compute_month_end(day: int, *, months_later: int) -> int:
-    """The last day of the month that lies ``months_later`` months after the month of ``day``, at most `NEVER`."""
+    """The last day of the month that lies ``months_later`` months after the month of ``day``, at most
+    `NEVER`.
+    """
     date = get_date(day)
-    # The month after the wanted one, counted from January of year 0; its first day less one is the end we want.
+    # The month after the wanted one, counted from January of year 0; its first day less one is the end we
+    # want.
     years, month0 = divmod(date.year * 12 + date.month - 1 + months_later + 1, 12)
     return min(get_day_number(Date(years, month0 + 1, 1)) - 1, NEVER)

@@ -1,11 +1,13 @@
 """The one way bytes are made and read: canonical JSON and base64url.
 
-Canonical JSON is RFC 8785 (JCS) narrowed to objects with sorted ASCII keys, integers within ±(2^53-1), strings,
-booleans and arrays. There are no floats, no nulls, no duplicate and no unknown keys. Whatever arrives must encode again
-to the very bytes that arrived; so a display in any language shows exactly what was signed.
+Canonical JSON is RFC 8785 (JCS) narrowed to objects with sorted ASCII keys, integers within ±(2^53-1),
+strings, booleans and arrays. There are no floats, no nulls, no duplicate and no unknown keys. Whatever
+arrives must encode again to the very bytes that arrived; so a display in any language shows exactly what was
+signed.
 
-Wire structs (`Wire`) carry that discipline: fields in alphabetical order, no inheritance between them, no dicts, no
-default but `UNSET`, every integer and string bounded. `tests/ledger/test_wire_discipline.py` walks them all.
+Wire structs (`Wire`) carry that discipline: fields in alphabetical order, no inheritance between them, no
+dicts, no default but `UNSET`, every integer and string bounded. `tests/ledger/test_wire_discipline.py` walks
+them all.
 """
 
 from __future__ import annotations
@@ -63,8 +65,8 @@ def to_base64url(data: bytes) -> str:
 def from_base64url(text: str, *, size: int) -> bytes:
     """The ``size`` bytes that ``text`` spells, and spells in the only way accepted.
 
-    The last character of an unpadded group has spare bits; a second spelling of one signature would be a second
-    form of one transaction, so what does not encode back to itself is refused.
+    The last character of an unpadded group has spare bits; a second spelling of one signature would be a
+    second form of one transaction, so what does not encode back to itself is refused.
     """
     try:
         data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)

@@ -1,7 +1,7 @@
 """Due work in key order: what a block must do by itself once a day has passed.
 
-Keys begin with their day in seven digits, so order of keys is order of days. Entries are grouped by day and a day is
-sorted only when its turn has come: a write costs the same however much work lies ahead.
+Keys begin with their day in seven digits, so order of keys is order of days. Entries are grouped by day and a
+day is sorted only when its turn has come: a write costs the same however much work lies ahead.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class DueIndex:
             self._days.setdefault(key[:DAY_DIGITS], {})[key] = record is not None
 
     def first(self, *, before: str, limit: int, stored: Callable[..., list[str]] | None) -> list[str]:
-        """The lowest keys below ``before``, at most ``limit``, of what was written here over what is stored."""
+        """The lowest keys below ``before``, at most ``limit``: what was written here over what is stored."""
         if limit <= 0:
             return []
         present: set[str] = set()
@@ -39,6 +39,6 @@ class DueIndex:
         return sorted(present - removed)[:limit]
 
     def _drop_finished(self, before: str) -> None:
-        """Days on which everything was done take no room (with a source they must still hide what is stored)."""
+        """Days on which all is done take no room (with a source they must still hide what is stored)."""
         for day in [day for day in self._days if day < before and not any(self._days[day].values())]:
             del self._days[day]

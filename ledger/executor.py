@@ -1,9 +1,10 @@
-"""The executor: `state', leaves = f(state, block)`, the same on every node, in every engine and in the auditor's verifier.
+"""The executor: `state', leaves = f(state, block)`, the same on every node, in every engine and in the
+auditor's verifier.
 
-Per block: due work first, then each transaction in order. A transaction that keys, clock or its id turn down changes
-nothing and leaves no leaf; every message of one that is taken gets an entry, applied or rejected. Rules decide; here
-alone it is written. The clock is the block's. Nothing is durable yet when `execute_block` returns: the caller makes the
-leaves durable and then commits the state, or rolls it back.
+Per block: due work first, then each transaction in order. A transaction that keys, clock or its id turn down
+changes nothing and leaves no leaf; every message of one that is taken gets an entry, applied or rejected.
+Rules decide; here alone it is written. The clock is the block's. Nothing is durable yet when `execute_block`
+returns: the caller makes the leaves durable and then commits the state, or rolls it back.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
+from ledger.admission import check_admissible
 from ledger.codec import encode, to_base64url
 from ledger.errors import InvalidBlock, InvariantBroken, Refused, Rejected
 from ledger.genesis import Origin
@@ -28,7 +30,7 @@ from ledger.leaves import (
 )
 from ledger.outcome import Outcome
 from ledger.rule import Asked, BlockContext, Decision, Rulebook
-from ledger.state import State, StateView
+from ledger.state import State
 from ledger.totals import TOTALS_TABLES, apply_leg, apply_posting, close_block
 from ledger.transaction import (
     KEY_TABLE,
@@ -104,34 +106,6 @@ def apply_genesis(state: State, origin: Origin, rulebook: Rulebook) -> None:
     state.put(HEAD_TABLE, HEAD_KEY, head)
 
 
-def check_admissible(state: StateView, rulebook: Rulebook, transaction: Transaction, block: BlockContext) -> bool:
-    """Whether this is a repeat. Raises `Refused` where keys, clock or id turn the transaction down.
-
-    Used at intake and again in the block, whose word counts. In the order of docs/spec/messages.md.
-    """
-    header = transaction.header
-    if header.not_after < block.time:
-        raise Refused("EXPIRED", not_after=header.not_after, time=block.time)
-    latest = block.time + rulebook.not_after_seconds_max(state, block) * 1000
-    if header.not_after > latest:
-        raise Refused("NOT_AFTER_TOO_FAR", not_after=header.not_after, allowed=latest)
-    key: RegisteredKey | None = state.get(KEY_TABLE, header.key)
-    if key is None or key.participant != header.sender:
-        raise Refused("UNKNOWN_KEY", key=header.key, sender=header.sender)
-    if not key.valid_from <= block.height < key.valid_to:
-        raise Refused("KEY_NOT_VALID", key=header.key, height=block.height)
-    for kind in dict.fromkeys(map(type, transaction.messages)):
-        if key.purpose not in rulebook.rules[kind].purposes:
-            raise Refused("WRONG_PURPOSE", purpose=key.purpose)
-    transaction.verify_signature(key.public)
-    known: RememberedTransaction | None = state.get(TRANSACTION_TABLE, f"{header.sender}|{header.id}")
-    if known is None or known.not_after < block.time:
-        return False
-    if known.digest != header.digest:
-        raise Refused("ID_CONFLICT", id=header.id)
-    return True
-
-
 class Executor:
     """Executes blocks of one chain over one state."""
 
@@ -161,7 +135,9 @@ class Executor:
     def execute_block(
         self, transactions: Sequence[Transaction], *, time: int, engine_height: int | None = None
     ) -> ExecutedBlock:
-        """The leaves of the next block, pending in the state. Raises `InvalidBlock` where time runs backwards."""
+        """The leaves of the next block, pending in the state. Raises `InvalidBlock` where time runs
+        backwards.
+        """
         head = self.head
         if time < head.time:
             raise InvalidBlock("TIME_BACKWARDS", expected=f">= {head.time}", found=time)
@@ -295,6 +271,8 @@ class Executor:
 
 
 def _outcome_of(rejection: Rejected) -> Outcome:
-    """The recorded form of a rejection: its code, and where the first success stands if that is the reason."""
+    """The recorded form of a rejection: its code, and where the first success stands if it has one."""
     first = rejection.facts.get("first")
-    return Outcome(code=rejection.code, first=first) if isinstance(first, int) else Outcome(code=rejection.code)
+    return (
+        Outcome(code=rejection.code, first=first) if isinstance(first, int) else Outcome(code=rejection.code)
+    )

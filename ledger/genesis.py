@@ -1,8 +1,9 @@
 """Genesis: what a ledger is before its first block.
 
-The first leaf names the chain and its settings; one leaf follows for each participant it begins with. The chain's string is
-the name and the first 32 hex digits of the RFC 6962 root over these leaves, so two sandboxes called "demo" are two
-chains, and whoever pins the string has agreed to every byte of the genesis. That root is the first block's `previous`.
+The first leaf names the chain and its settings; one leaf follows for each participant it begins with. The
+chain's string is the name and the first 32 hex digits of the RFC 6962 root over these leaves, so two
+sandboxes called "demo" are two chains, and whoever pins the string has agreed to every byte of the genesis.
+That root is the first block's `previous`.
 """
 
 from __future__ import annotations
@@ -100,10 +101,14 @@ def read_genesis(leaves: Sequence[bytes]) -> Origin:
         settings = decode(leaves[0], _SETTINGS)
         participants = tuple(decode(leaf, _PARTICIPANT) for leaf in leaves[1:])
     except (Refused, IndexError) as error:
-        raise InvalidBlock("GENESIS_MALFORMED", expected="genesis leaves", found=str(error), index=0) from None
+        raise InvalidBlock(
+            "GENESIS_MALFORMED", expected="genesis leaves", found=str(error), index=0
+        ) from None
     ids = [participant.participant for participant in participants]
     if ids != sorted(set(ids)) or settings.operator not in ids:
-        raise InvalidBlock("GENESIS_PARTICIPANTS", expected="unique, sorted, with the operator", found=ids, index=0)
+        raise InvalidBlock(
+            "GENESIS_PARTICIPANTS", expected="unique, sorted, with the operator", found=ids, index=0
+        )
     root = compute_root([leaf_hash(leaf) for leaf in leaves])
     return Origin(
         settings=settings,

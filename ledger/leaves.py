@@ -1,15 +1,15 @@
 """Leaves: the exact bytes the log remembers, and how they are read back.
 
-A block of the log is: system entries, then for each transaction its leaf and one entry leaf a message, then the block
-leaf, which names the block leaf before it. All are canonical JSON of at most 65,535 bytes. An entry's `tag` is the first
-16 bytes of the SHA-256 of its transaction leaf: it binds sender, id and time to the entry, and since it hangs on a
-signature, a sibling hash in somebody's proof cannot be guessed open.
+A block of the log is: system entries, then for each transaction its leaf and one entry leaf a message, then
+the block leaf, which names the block leaf before it. All are canonical JSON of at most 65,535 bytes. An
+entry's `tag` is the first 16 bytes of the SHA-256 of its transaction leaf: it binds sender, id and time to
+the entry, and since it hangs on a signature, a sibling hash in somebody's proof cannot be guessed open.
 """
 
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta, Raw, Struct
@@ -115,5 +115,3 @@ ENTRY_DECODER: Final[msgspec.json.Decoder[EntryShape]] = msgspec.json.Decoder(En
 SYSTEM_DECODER: Final[msgspec.json.Decoder[SystemShape]] = msgspec.json.Decoder(SystemShape)
 TRANSACTION_LEAF_DECODER: Final[msgspec.json.Decoder[TransactionLeaf]] = msgspec.json.Decoder(TransactionLeaf)
 BLOCK_LEAF_DECODER: Final[msgspec.json.Decoder[BlockLeaf]] = msgspec.json.Decoder(BlockLeaf)
-
-

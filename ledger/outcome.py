@@ -1,7 +1,7 @@
 """Outcomes: what an entry says happened, and the small records it says it with.
 
-An outcome names a code and whatever the message does not already say: the lots that moved, who owes whom, the balance
-after. Two replicas that decide differently therefore disagree on the very next root.
+An outcome names a code and whatever the message does not already say: the lots that moved, who owes whom, the
+balance after. Two replicas that decide differently therefore disagree on the very next root.
 """
 
 from __future__ import annotations
@@ -42,8 +42,12 @@ class Lot(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=F
     """The first day on which they can be spent; 0 = at once."""
 
 
-class Leg(Struct, frozen=True, forbid_unknown_fields=True, gc=False, rename={"source": "from", "destination": "to"}):
-    """`source` owes `destination` this much more than before. A number without a sign, so legs always sum to zero."""
+class Leg(
+    Struct, frozen=True, forbid_unknown_fields=True, gc=False, rename={"source": "from", "destination": "to"}
+):
+    """`source` owes `destination` this much more than before. A number without a sign, so legs always sum to
+    zero.
+    """
 
     source: ParticipantId
     micros: Micros

@@ -1,8 +1,9 @@
 """Postings: points move from one account to another, a positive number at a time.
 
-A posting has a source, a destination and a lot, so an unbalanced one cannot be written. One side is a member's account, or
-both are; the other is one of a closed list of system accounts per program, whose running tallies are the program's
-history in eight numbers: supply = issued + exchanged in − redeemed − exchanged out − expired.
+A posting has a source, a destination and a lot, so an unbalanced one cannot be written. One side is a
+member's account, or both are; the other is one of a closed list of system accounts per program, whose running
+tallies are the program's history in eight numbers: supply = issued + exchanged in − redeemed − exchanged out
+− expired.
 """
 
 from __future__ import annotations
@@ -58,7 +59,11 @@ def credit(account: Account, lot: Lot) -> Account:
     lots = account.lots
     position = 0
     for position, own in enumerate(lots):  # at most LOTS_MAX, usually a handful
-        if own.expires == lot.expires and own.series == lot.series and own.spendable_from == lot.spendable_from:
+        if (
+            own.expires == lot.expires
+            and own.series == lot.series
+            and own.spendable_from == lot.spendable_from
+        ):
             merged = Lot(own.expires, own.opened, own.points + lot.points, own.series, own.spendable_from)
             return Account(
                 account.held, (*lots[:position], merged, *lots[position + 1 :]), account.points + lot.points
@@ -81,7 +86,11 @@ def debit(account: Account, lot: Lot) -> Account:
     A rule that takes more than there is has a fault of its own: `InvariantBroken`, never a negative lot.
     """
     for position, own in enumerate(account.lots):
-        if own.expires == lot.expires and own.series == lot.series and own.spendable_from == lot.spendable_from:
+        if (
+            own.expires == lot.expires
+            and own.series == lot.series
+            and own.spendable_from == lot.spendable_from
+        ):
             left = own.points - lot.points
             if left < 0 or account.points - lot.points < account.held:
                 break

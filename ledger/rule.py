@@ -1,8 +1,8 @@
 """What a rule looks like to the core: it reads, it decides, it never writes.
 
-A rule gets a read-only state, who asks and when, and the message. It returns a `Decision` or raises `Rejected`. The
-executor alone writes what was decided. Which rules there are, and how members and programs are kept, the core does not
-know.
+A rule gets a read-only state, who asks and when, and the message. It returns a `Decision` or raises
+`Rejected`. The executor alone writes what was decided. Which rules there are, and how members and programs
+are kept, the core does not know.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ class BlockContext:
         self.utc_offset_minutes = utc_offset_minutes
         self.day: int = get_day(time, utc_offset_minutes=utc_offset_minutes)
         self.memo: dict[tuple[str, str], Any] = {}
-        """Values that cannot change within one block (terms in force, parameters), worked out on first use."""
+        """Values that cannot change within one block (terms in force, parameters), worked out on first use.
+        """
 
     def day_of(self, time: int) -> int:
         """The day of another instant, in the chain's offset."""
@@ -52,7 +53,8 @@ class Asked(Struct, frozen=True, gc=False):
 
 
 class Decision(NamedTuple):
-    """What a rule decided: the outcome to record (with its legs), the points to move, the records to write."""
+    """What a rule decided: the outcome to record (with its legs), the points to move, the records to write.
+    """
 
     outcome: Outcome
     postings: Sequence[Posting] = ()

@@ -1,8 +1,9 @@
 """Totals: what must always add up, kept incrementally and held against each block.
 
-Every posting moves a program's points between member accounts and system accounts; every leg moves what is owed between
-two participants. So at the end of each block the change of all touched accounts of a program must equal the change of
-its tallies, and all positions must still sum to zero. Where they do not, the fault is ours and the node stops.
+Every posting moves a program's points between member accounts and system accounts; every leg moves what is
+owed between two participants. So at the end of each block the change of all touched accounts of a program
+must equal the change of its tallies, and all positions must still sum to zero. Where they do not, the fault
+is ours and the node stops.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ TOTALS_TABLES: Final[dict[str, Any]] = {
     POSITION_TABLE: int,
     OWED_TABLE: int,
 }
-"""Tables of the core: accounts, points through each system account, supply, net positions, gross sums by pair and reason."""
+"""Tables of the core: accounts, points through each system account, supply, net positions, gross sums by pair
+and reason.
+"""
 
 
 def apply_posting(state: State, posting: Posting) -> None:
@@ -71,7 +74,10 @@ def close_block(state: State) -> str:
     for program in sorted(accounts.keys() | tallies.keys()):
         if accounts.get(program, 0) != tallies.get(program, 0):
             raise InvariantBroken(
-                "POINTS_NOT_CONSERVED", program=program, accounts=accounts.get(program), tallies=tallies.get(program)
+                "POINTS_NOT_CONSERVED",
+                program=program,
+                accounts=accounts.get(program),
+                tallies=tallies.get(program),
             )
     rows: list[list[Any]] = []
     for program, change in sorted(tallies.items()):

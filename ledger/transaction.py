@@ -1,9 +1,12 @@
-"""Transactions: one signature around one to 8,192 messages, and all that can be refused before the state is asked.
+"""Transactions: one signature around one to 8,192 messages, and all that can be refused before the state is
+asked.
 
-    {"header": {"atomic"?, "chain", "count", "digest", "id", "key", "not_after", "sender"}, "messages": […], "signature"}
+    {"header": {"atomic"?, "chain", "count", "digest", "id", "key", "not_after", "sender"}, "messages": […],
+    "signature"}
 
-The bytes that arrive must be the canonical ones (`ledger.codec`). `digest` covers each message's hash, so one message can
-later be shown with its neighbours as hashes only. The checks stand in the order of docs/spec/messages.md, "Transaction".
+The bytes that arrive must be the canonical ones (`ledger.codec`). `digest` covers each message's hash, so one
+message can later be shown with its neighbours as hashes only. The checks stand in the order of
+docs/spec/messages.md, "Transaction".
 """
 
 from __future__ import annotations
@@ -113,14 +116,16 @@ class TransactionDecoder:
     def __init__(self, message_type: Any) -> None:
         envelope = msgspec.defstruct(
             "Envelope",
-            [("header", Header), ("messages", list[message_type]), ("signature", Signature)],  # type: ignore[valid-type]
+            [("header", Header), ("messages", list[message_type]), ("signature", Signature)],
             frozen=True,
             forbid_unknown_fields=True,
         )
         self._decoder = msgspec.json.Decoder(envelope)
 
     def decode(self, data: bytes) -> Transaction:
-        """The transaction these bytes are. Raises `Refused`, in the order of docs/spec/messages.md, up to ``COUNT_MISMATCH``."""
+        """The transaction these bytes are. Raises `Refused`, in the order of docs/spec/messages.md, up to
+        ``COUNT_MISMATCH``.
+        """
         if len(data) > TRANSACTION_BYTES_MAX:
             raise Refused("TOO_LARGE", bytes=len(data), allowed=TRANSACTION_BYTES_MAX)
         envelope: Any = decode_shape(data, self._decoder)
@@ -178,5 +183,3 @@ def sign_transaction(
     return Transaction(
         header=header, messages=messages, message_bytes=message_bytes, signature=to_base64url(signature)
     )
-
-

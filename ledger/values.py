@@ -1,8 +1,8 @@
 """The values that everything else is made of: ids, points, money, times, and the limits they keep.
 
-Points are whole numbers of one program. Money is whole micro-units (10^-6) of the settlement currency. Time is
-milliseconds since 1970 UTC and only ever the block's. There are no floats and no unbounded fields anywhere.
-The forms are those of docs/spec/messages.md, "Values".
+Points are whole numbers of one program. Money is whole micro-units (10^-6) of the settlement currency. Time
+is milliseconds since 1970 UTC and only ever the block's. There are no floats and no unbounded fields
+anywhere. The forms are those of docs/spec/messages.md, "Values".
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""What the node tells about a transaction: what came of it, and the proofs beside it. Never on the wire as they are."""
+"""What the node tells about a transaction: what came of it, and the proofs beside it. Never on the wire as
+they are.
+"""
 
 from __future__ import annotations
 

@@ -7,7 +7,8 @@
       → the engine answers
       → now and then: checkpoint stored, fold       a crash here: the start re-executes from the last fold
 
-One thread makes blocks. Readers on other threads take the lock for what a commit moves as one: tree, head, checkpoint.
+One thread makes blocks. Readers on other threads take the lock for what a commit moves as one: tree, head,
+checkpoint.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from ledger.admission import check_admissible
 from ledger.errors import InvariantBroken, Refused
-from ledger.executor import Answer, ExecutedBlock, Executor, Head, check_admissible
+from ledger.executor import Answer, ExecutedBlock, Executor, Head
 from ledger.genesis import Origin
 from ledger.keys import Signer
 from ledger.leaves import ENTRY_DECODER, TRANSACTION_LEAF_DECODER
@@ -31,7 +33,8 @@ from node.answers import Proofs, Taken
 from node.storage.store import Store
 
 FOLD_RECORDS_MAX: Final = 60_000
-"""With so many changed records a fold is due, however busy the node is: it bounds what a start re-executes."""
+"""With so many changed records a fold is due, however busy the node is: it bounds what a start re-executes.
+"""
 REMEMBERED_RECORDS_MAX: Final = 400_000
 """Records of one table that stay in memory after a fold."""
 
@@ -198,7 +201,9 @@ class ChainKeeper:
             size = self._head.size
             if not 0 <= index < size:
                 raise Refused("BAD_SIZES", index=index, size=size)
-            return self.checkpoint, merkle.compute_inclusion_proof(index=index, size=size, node=self._tree.node)
+            return self.checkpoint, merkle.compute_inclusion_proof(
+                index=index, size=size, node=self._tree.node
+            )
 
     def prove_consistency(self, old: int, new: int) -> list[bytes]:
         """A consistency proof between two sizes. Raises `Refused` ``BAD_SIZES``."""
@@ -232,4 +237,3 @@ class ChainKeeper:
         if size != self.store.log.size:
             raise InvariantBroken("CHECKPOINT_BEYOND_LOG", tree=size, log=self.store.log.size)
         return sign_checkpoint(origin=self.origin.chain, size=size, root=root, signer=self._signer)
-

@@ -19,7 +19,7 @@ from ledger.executor import Head
 from ledger.genesis import Origin, read_genesis
 from ledger.keys import Signer
 from ledger.log.note import VerifierKey, encode_vkey
-from ledger.log.policy import Log, Policy, format_policy
+from ledger.log.policy import Policy, format_policy
 from ledger.transaction import TransactionDecoder, check_contents
 from node.answers import Proofs, Taken
 from node.chain import ChainKeeper, Step
@@ -116,7 +116,9 @@ class NodeCore:
             done: Future[Taken] = Future()
             done.set_result(known[1])
             return done
-        self._chain.check_intake(transaction, time=self._chain.head.time if self._is_simulated else self._clock())
+        self._chain.check_intake(
+            transaction, time=self._chain.head.time if self._is_simulated else self._clock()
+        )
         if known is not None:
             raise Refused("ID_CONFLICT", id=header.id)
         return self._mempool.add(transaction)
@@ -177,7 +179,9 @@ class NodeCore:
     def find_order(self, sender: str, reference: str) -> list[int]:
         """Indexes of a sender's entries that name a reference, oldest first."""
         size = self.head.size
-        return [index for index in self._chain.store.lookups.find_reference(sender, reference) if index < size]
+        return [
+            index for index in self._chain.store.lookups.find_reference(sender, reference) if index < size
+        ]
 
     def wait_for_height(self, height: int, timeout_seconds: float) -> bool:
         """Whether the head reached ``height`` in time."""

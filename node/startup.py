@@ -1,9 +1,10 @@
-"""How a node starts: from the last fold, through the rest of the log, to a head that its own checkpoint vouches for.
+"""How a node starts: from the last fold, through the rest of the log, to a head that its own checkpoint
+vouches for.
 
-1. A new database gets the genesis leaves and the records a ledger begins with.
-2. A torn tail is cut back to the last block leaf, never below the newest stored checkpoint.
-3. The hash tree is restored from tiles and the last leaves, and must have the stored checkpoint's root at its size.
-4. The log after the fold is re-executed; every leaf must come out the same, or the node does not start.
+1. A new database gets the genesis leaves and the records a ledger begins with. 2. A torn tail is cut back to
+the last block leaf, never below the newest stored checkpoint. 3. The hash tree is restored from tiles and the
+last leaves, and must have the stored checkpoint's root at its size. 4. The log after the fold is re-executed;
+every leaf must come out the same, or the node does not start.
 
 Intake opens only after all of it. No step repairs anything silently.
 """
@@ -31,8 +32,12 @@ from node.storage.store import Store
 log = structlog.get_logger()
 
 
-def load_chain(store: Store, *, origin: Origin, rulebook: Rulebook, signer: Signer, on_step: Step) -> ChainKeeper:
-    """The chain in this store, ready to go on. Raises `InvalidBlock` or `InvariantBroken` where it does not hold together."""
+def load_chain(
+    store: Store, *, origin: Origin, rulebook: Rulebook, signer: Signer, on_step: Step
+) -> ChainKeeper:
+    """The chain in this store, ready to go on. Raises `InvalidBlock` or `InvariantBroken` where it does not
+    hold together.
+    """
     if store.log.size == 0:
         store.log.append_genesis(origin.leaves)
     found = store.log.read_leaves(0, len(origin.leaves))
@@ -51,7 +56,9 @@ def load_chain(store: Store, *, origin: Origin, rulebook: Rulebook, signer: Sign
     tree = _restore_tree(store)
     if note:
         _check_note(note[1], tree=tree, origin=origin, signer=signer)
-    chain = ChainKeeper(store=store, origin=origin, executor=executor, tree=tree, signer=signer, on_step=on_step)
+    chain = ChainKeeper(
+        store=store, origin=origin, executor=executor, tree=tree, signer=signer, on_step=on_step
+    )
     _replay_tail(chain)
     return chain
 
@@ -71,7 +78,7 @@ def _restore_tree(store: Store) -> HashTree:
     partial = store.log.read_leaves(size - size % TILE_WIDTH, size) if size % TILE_WIDTH else []
     return HashTree.restore(
         size=size,
-        read_tile=store.log.read_tile,
+        read_tile=store.log.read_full_tile,
         partial=merkle.compute_leaf_hashes(partial),
         cached_tiles=512,
     )

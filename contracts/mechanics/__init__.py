@@ -1,1 +1,3 @@
-"""What rules share: records, parameters, terms in force, references, consent, lots, clearing legs, grants, due work."""
+"""What rules share: records, parameters, terms in force, references, consent, lots, clearing legs, grants,
+due work.
+"""

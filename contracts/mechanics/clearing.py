@@ -1,7 +1,7 @@
 """Clearing: whoever is relieved of an obligation pays whoever takes it on or performs it.
 
-Each function returns legs, and a leg has a payer, a payee and a positive number, so what one owes another is owed. Every
-division says who gets the remainder.
+Each function returns legs, and a leg has a payer, a payee and a positive number: whatever one owes, another
+is owed. Every division says who gets the remainder.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def compute_redemption_legs(state: StateView, asked: Asked, *, issuer: str, gros
 
 
 def compute_exchange_legs(*, source_issuer: str, gross: int, target_issuer: str, paid: int) -> list[Leg]:
-    """Exchange: the old issuer pays the new one; what rounding leaves is the old issuer's own, shown as a leg."""
+    """Exchange: the old issuer pays the new one; what rounding leaves is its own, shown as a leg."""
     return make_legs(
         (source_issuer, paid, "exchange", target_issuer),
         (source_issuer, gross - paid, "rounding", f"rounding:{source_issuer}"),

@@ -1,11 +1,12 @@
 """Consent: nobody moves a member's points on somebody else's word.
 
-Spending and exchanging need a signed text naming purpose, program, member, most points, counterparty, expiry, nonce and
-key. The member's own key signs it where there is one. Before that, or where the member allows it, the custodian's custody
-key may, for the custodian's own program or under another issuer's `custody` grant. At its own tills, for its own
-program, the custodian's word is enough until the member says no.
+Spending and exchanging need a signed text naming purpose, program, member, most points, counterparty, expiry,
+nonce and key. The member's own key signs it where there is one. Before that, or where the member allows it,
+the custodian's custody key may, for the custodian's own program or under another issuer's `custody` grant. At
+its own tills, for its own program, the custodian's word is enough until the member says no.
 
-One consent, one success: only success spends the nonce. The checks stand in the order of docs/spec/messages.md.
+One consent, one success: only success spends the nonce. The checks stand in the order of
+docs/spec/messages.md.
 """
 
 from __future__ import annotations
@@ -99,7 +100,14 @@ def _check_scope(
 
 
 def _find_speaker(
-    state: StateView, asked: Asked, consent: Consent, *, member: Member, program: str, issuer: str, points: int
+    state: StateView,
+    asked: Asked,
+    consent: Consent,
+    *,
+    member: Member,
+    program: str,
+    issuer: str,
+    points: int,
 ) -> tuple[bytes, list[Change]]:
     """The public key that may speak for this member here, and what its use changes."""
     block = asked.block

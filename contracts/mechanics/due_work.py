@@ -1,7 +1,7 @@
 """Due work: what a block has to do by itself, found through an index in order of (day, account).
 
-The amount a block does is bounded (`due_entries_max`), so a month end with a million lapsing lots never makes one block
-slow; what is left waits for the next, and a lot past its day cannot be spent meanwhile.
+The amount a block does is bounded (`due_entries_max`), so a month end with a million lapsing lots never makes
+one block slow; what is left waits for the next, and a lot past its day cannot be spent meanwhile.
 """
 
 from __future__ import annotations

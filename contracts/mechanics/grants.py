@@ -1,7 +1,7 @@
 """Grants: no liability is made, and no point is accepted, for an issuer by somebody else's signature alone.
 
-A grant has a kind, a grantee, an end and a budget of points a day and in all. What is used is counted in block time and
-only by success.
+A grant has a kind, a grantee, an end and a budget of points a day and in all. What is used is counted in
+block time and only by success.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ def check_grant(
 def use_grant(
     key: str, grant: GrantRecord, asked: Asked, points: int, *, code: str = "GRANT_EXHAUSTED"
 ) -> tuple[str, str, GrantRecord]:
-    """The change that counts ``points`` against the grant. Raises `Rejected` with ``code`` where its budget ends."""
+    """The change that counts ``points`` against the grant. Raises `Rejected` with ``code`` where its budget
+    ends.
+    """
     used_day = grant.used_day if grant.day == asked.block.day else 0
     if used_day + points > grant.budget_day or grant.used_total + points > grant.budget_total:
         raise Rejected(code, grant=key, points=points)

@@ -1,7 +1,7 @@
 """Lots: which points are taken, and where new ones go.
 
-Points are taken soonest expiry first, then by the height at which their series opened. A lot past its day cannot be
-spent, even before its expiry entry; neither can one that is still cooling, nor what is held.
+Points are taken soonest expiry first, then by the height at which their series opened. A lot past its day
+cannot be spent, even before its expiry entry; neither can one that is still cooling, nor what is held.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ def get_available(account: Account, *, day: int) -> int:
 
 
 def take_lots(account: Account, points: int, *, day: int, series: str | None = None) -> list[Lot]:
-    """The lots that make up ``points``, in the order they are taken. Raises `Rejected` ``INSUFFICIENT_POINTS``."""
+    """The lots that make up ``points``, in the order they are taken. Raises `Rejected`
+    ``INSUFFICIENT_POINTS``.
+    """
     available = get_available(account, day=day)
     if points > available:
         raise Rejected("INSUFFICIENT_POINTS", needed=points, available=available)
@@ -48,7 +50,9 @@ def take_lots(account: Account, points: int, *, day: int, series: str | None = N
         if not is_spendable(lot, day=day) or (series is not None and lot.series != series):
             continue
         part = min(lot.points, wanted)
-        taken.append(lot if part == lot.points else Lot(lot.expires, lot.opened, part, lot.series, lot.spendable_from))
+        taken.append(
+            lot if part == lot.points else Lot(lot.expires, lot.opened, part, lot.series, lot.spendable_from)
+        )
         wanted -= part
         if not wanted:
             return taken
@@ -68,7 +72,9 @@ def check_room(account: Account, new: list[Lot]) -> None:
 def get_expiry_changes(
     account: Account, member: str, program: str, new: list[Lot]
 ) -> list[tuple[str, str, int]]:
-    """The due work that new lots bring: one entry an account and day, written when the first lot of that day comes."""
+    """The due work that new lots bring: one entry an account and day, written when the first lot of that day
+    comes.
+    """
     known = {lot.expires for lot in account.lots}
     days = sorted({lot.expires for lot in new} - known)
     return [change for day in days if (change := get_due_change(day, member, program)) is not None]

@@ -23,7 +23,8 @@ def get_member(state: StateView, member: str) -> Member:
 def get_current_key(member: Member, *, time: int) -> tuple[str, int]:
     """The member's key in force at ``time`` (base64url, or empty) and from when it may spend others' points.
 
-    A replacement takes effect by itself when its delay has run out: no entry is needed, so none can be held back.
+    A replacement takes effect by itself when its delay has run out: no entry is needed, so none can be held
+    back.
     """
     if member.pending and member.pending_at <= time:
         return member.pending, member.pending_at

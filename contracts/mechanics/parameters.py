@@ -1,8 +1,8 @@
 """Parameters: the numbers an alliance agrees on, each with bounds, each by height.
 
-A parameter has a default, may begin otherwise at genesis and changes only from a height ahead, so a block is executed
-under one set of them and replaying it finds the same. To add one: a row here, a row in docs/spec/messages.md, and the
-rule that reads it.
+A parameter has a default, may begin otherwise at genesis and changes only from a height ahead, so a block is
+executed under one set of them and replaying it finds the same. To add one: a row here, a row in
+docs/spec/messages.md, and the rule that reads it.
 """
 
 from __future__ import annotations
@@ -62,6 +62,8 @@ def get_value_at(record: Parameter | None, *, name: str, height: int) -> int:
 
 
 def with_change(record: Parameter | None, *, height: int, value: int) -> Parameter:
-    """The record with another value from ``height``; a later announcement for the same height replaces an earlier."""
+    """The record with another value from ``height``; a later announcement for the same height replaces an
+    earlier.
+    """
     others = [change for change in (record.changes if record is not None else ()) if change.height != height]
     return Parameter(tuple(sorted([*others, Change(height, value)], key=lambda change: change.height)))

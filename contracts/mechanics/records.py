@@ -1,6 +1,7 @@
 """The records that rules keep in the state, table by table.
 
-They are compact arrays and never leave the node as they are; what goes over the wire are messages and outcomes.
+They are compact arrays and never leave the node as they are; what goes over the wire are messages and
+outcomes.
 """
 
 from __future__ import annotations

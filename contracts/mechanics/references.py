@@ -1,8 +1,9 @@
 """Business references: the same order never counts twice, however often it is sent.
 
-A reference is unique per (sender, message type, program, day of `occurred_at`), looked up on that day and the day before,
-and taken only by success. Its key begins with the day, so that however old the ledger is, new references land on the
-same few pages, and what lies beyond the horizon can be dropped by day: `occurred_at` itself is refused by then.
+A reference is unique per (sender, message type, program, day of `occurred_at`), looked up on that day and the
+day before, and taken only by success. Its key begins with the day, so that however old the ledger is, new
+references land on the same few pages, and what lies beyond the horizon can be dropped by day: `occurred_at`
+itself is refused by then.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ def reads_reference(block: BlockContext, sender: str, message: Any) -> tuple[Key
 def check_reference(state: StateView, asked: Asked, message: Any) -> tuple[str, str, ReferenceRecord]:
     """The change that takes the reference, to be part of a successful decision.
 
-    Raises `Rejected`: ``OCCURRED_IN_FUTURE``, ``OCCURRED_TOO_LONG_AGO``, ``ALREADY_DONE`` or ``REFERENCE_CONFLICT`` (both
-    with ``first``).
+    Raises `Rejected`: ``OCCURRED_IN_FUTURE``, ``OCCURRED_TOO_LONG_AGO``, ``ALREADY_DONE`` or
+    ``REFERENCE_CONFLICT`` (both with ``first``).
     """
     block = asked.block
     ahead = message.occurred_at - block.time
@@ -64,5 +65,11 @@ def compute_content(asked: Asked, message: Any) -> str:
     content = asked.content
     if getattr(message, "consent", UNSET) is not UNSET:
         fields = msgspec.structs.asdict(message)
-        content = encode([[name, fields[name]] for name in sorted(fields) if name != "consent" and fields[name] is not UNSET])
+        content = encode(
+            [
+                [name, fields[name]]
+                for name in sorted(fields)
+                if name != "consent" and fields[name] is not UNSET
+            ]
+        )
     return to_base64url(sha256(content).digest()[:16])

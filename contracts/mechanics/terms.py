@@ -1,6 +1,7 @@
 """Terms: what a program's points are worth in this block, and when points issued now lapse.
 
-Prices and series change only at heights announced before, so the terms of a program are worked out once a block.
+Prices and series change only at heights announced before, so the terms of a program are worked out once a
+block.
 """
 
 from __future__ import annotations

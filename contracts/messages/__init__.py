@@ -1,7 +1,8 @@
 """All that can be asked of an alliance's ledger: one file an area, as docs/spec/messages.md lists them.
 
-`Message` is the closed union of what a participant may submit, `SystemMessage` of what a block does by itself. A message
-says what is wanted and holds no behaviour; what it leads to is decided by the rule of the same name in `contracts.rules`.
+`Message` is the closed union of what a participant may submit, `SystemMessage` of what a block does by
+itself. A message says what is wanted and holds no behaviour; what it leads to is decided by the rule of the
+same name in `contracts.rules`.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ Message = (
 SystemMessage = Expire
 """What a block does by itself, as due work."""
 
-MESSAGE_DECODER: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)  # type: ignore[arg-type]
+MESSAGE_DECODER: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 
 __all__ = [
     "MESSAGE_DECODER",

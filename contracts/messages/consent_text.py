@@ -1,8 +1,9 @@
-"""The texts people sign: a member's consent that points may move, a choice about their account, proof of holding a key.
+"""The texts people sign: a member's consent that points may move, a choice about their account, proof of
+holding a key.
 
-Each is the canonical JSON of a small struct under its own domain line (`ledger.keys.signed_text`), so a consent can never
-be taken for a choice, nor one chain's for another's. The message carries only what it does not already say; the full text
-is rebuilt from both, byte for byte.
+Each is the canonical JSON of a small struct under its own domain line (`ledger.keys.signed_text`), so a
+consent can never be taken for a choice, nor one chain's for another's. The message carries only what it does
+not already say; the full text is rebuilt from both, byte for byte.
 """
 
 from __future__ import annotations
@@ -13,7 +14,17 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ledger.codec import Signature, encode
 from ledger.keys import signed_text
-from ledger.values import KeyId, MemberId, Millis, Nonce, ParticipantId, Points, PointsOrNone, ProgramId, PublicKey
+from ledger.values import (
+    KeyId,
+    MemberId,
+    Millis,
+    Nonce,
+    ParticipantId,
+    Points,
+    PointsOrNone,
+    ProgramId,
+    PublicKey,
+)
 
 Purpose = Literal["redeem", "hold", "exchange", "gift"]
 Counterparty = Annotated[
@@ -65,7 +76,9 @@ class ChoiceText(Struct, frozen=True, forbid_unknown_fields=True, gc=False, tag=
     nonce: Nonce
 
 
-class PossessionText(Struct, frozen=True, forbid_unknown_fields=True, gc=False, tag="possession", tag_field="@type"):
+class PossessionText(
+    Struct, frozen=True, forbid_unknown_fields=True, gc=False, tag="possession", tag_field="@type"
+):
     """What a new member key signs, so that nobody registers a key they do not hold."""
 
     member: MemberId

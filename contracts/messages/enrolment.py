@@ -28,7 +28,9 @@ class Enrol(
     member: MemberId
 
 
-class AddMemberKey(Struct, frozen=True, forbid_unknown_fields=True, gc=False, tag="add_member_key", tag_field="@type"):
+class AddMemberKey(
+    Struct, frozen=True, forbid_unknown_fields=True, gc=False, tag="add_member_key", tag_field="@type"
+):
     """A member who had no key gets one."""
 
     key: MemberKey

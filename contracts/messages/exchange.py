@@ -1,4 +1,4 @@
-"""Exchange: points of one program become points of another, at rates quoted openly and with the member's consent."""
+"""Exchange: points of one program become another's, at rates quoted openly and with the member's consent."""
 
 from __future__ import annotations
 

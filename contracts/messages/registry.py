@@ -1,7 +1,7 @@
 """Registry: who takes part, with which keys; what is issued, at what par; who may make or accept it.
 
-All of these are signed with a `govern` key. Each participant answers for its own keys, programs and grants; admission and
-parameters are the operator's until voting exists.
+All of these are signed with a `govern` key. Each participant answers for its own keys, programs and grants;
+admission and parameters are the operator's until voting exists.
 """
 
 from __future__ import annotations
@@ -11,7 +11,18 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from ledger.codec import INTEGER_MAX
-from ledger.values import Balance, Height, KeyId, Millis, Name, Par, ParticipantId, ProgramId, PublicKey, SeriesId
+from ledger.values import (
+    Balance,
+    Height,
+    KeyId,
+    Millis,
+    Name,
+    Par,
+    ParticipantId,
+    ProgramId,
+    PublicKey,
+    SeriesId,
+)
 
 KeyPurpose = Literal["transact", "till", "custody", "govern"]
 GrantKind = Literal["earn", "redeem", "exchange_out", "exchange_in", "custody"]
@@ -36,7 +47,9 @@ class Admit(Struct, frozen=True, forbid_unknown_fields=True, gc=False, tag="admi
     participant: ParticipantId
 
 
-class SetParameter(Struct, frozen=True, forbid_unknown_fields=True, gc=False, tag="set_parameter", tag_field="@type"):
+class SetParameter(
+    Struct, frozen=True, forbid_unknown_fields=True, gc=False, tag="set_parameter", tag_field="@type"
+):
     """A parameter takes another value from a height on."""
 
     effective_height: Height
@@ -51,13 +64,17 @@ class AddKey(Struct, frozen=True, forbid_unknown_fields=True, gc=False, tag="add
     purpose: KeyPurpose
 
 
-class RevokeKey(Struct, frozen=True, forbid_unknown_fields=True, gc=False, tag="revoke_key", tag_field="@type"):
+class RevokeKey(
+    Struct, frozen=True, forbid_unknown_fields=True, gc=False, tag="revoke_key", tag_field="@type"
+):
     """Nothing this key signed is taken from the next height on."""
 
     key: KeyId
 
 
-class OpenProgram(Struct, frozen=True, forbid_unknown_fields=True, gc=False, tag="open_program", tag_field="@type"):
+class OpenProgram(
+    Struct, frozen=True, forbid_unknown_fields=True, gc=False, tag="open_program", tag_field="@type"
+):
     """The sender becomes the issuer of a new program."""
 
     name: Name
@@ -66,7 +83,9 @@ class OpenProgram(Struct, frozen=True, forbid_unknown_fields=True, gc=False, tag
     """Micros of spend that earn one point."""
 
 
-class OpenSeries(Struct, frozen=True, forbid_unknown_fields=True, gc=False, tag="open_series", tag_field="@type"):
+class OpenSeries(
+    Struct, frozen=True, forbid_unknown_fields=True, gc=False, tag="open_series", tag_field="@type"
+):
     """From a height on, what is issued is of this series."""
 
     effective_height: Height
@@ -78,7 +97,9 @@ class OpenSeries(Struct, frozen=True, forbid_unknown_fields=True, gc=False, tag=
     series: SeriesId
 
 
-class AnnouncePar(Struct, frozen=True, forbid_unknown_fields=True, gc=False, tag="announce_par", tag_field="@type"):
+class AnnouncePar(
+    Struct, frozen=True, forbid_unknown_fields=True, gc=False, tag="announce_par", tag_field="@type"
+):
     """A series' prices change at a height announced before."""
 
     effective_height: Height
@@ -100,7 +121,9 @@ class Grant(Struct, frozen=True, forbid_unknown_fields=True, gc=False, tag="gran
     to: ParticipantId
 
 
-class RevokeGrant(Struct, frozen=True, forbid_unknown_fields=True, gc=False, tag="revoke_grant", tag_field="@type"):
+class RevokeGrant(
+    Struct, frozen=True, forbid_unknown_fields=True, gc=False, tag="revoke_grant", tag_field="@type"
+):
     """A grant ends at once."""
 
     kind: GrantKind

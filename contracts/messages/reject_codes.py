@@ -1,4 +1,6 @@
-"""Every code a recorded outcome may carry. Appended, never renamed: the code is part of the history, its text is not."""
+"""Every code a recorded outcome may carry. Appended, never renamed: the code is part of the history, its text
+is not.
+"""
 
 from __future__ import annotations
 

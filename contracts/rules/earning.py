@@ -1,8 +1,8 @@
 """Earning: a purchase brings points.
 
-Points = ⌊amount / spend_per_point⌋ of the program's open series; what is left over earns nothing, and an order too small
-for one point still counts as done. At a partner the issuer's `earn` grant must cover it: the partner then pays the issuer
-par_accrue for each point it makes the issuer owe, and the operator its fee.
+Points = ⌊amount / spend_per_point⌋ of the program's open series; what is left over earns nothing, and an
+order too small for one point still counts as done. At a partner the issuer's `earn` grant must cover it: the
+partner then pays the issuer par_accrue for each point it makes the issuer owe, and the operator its fee.
 
 Tiers, campaigns and bonuses are other rules; this one multiplies by nothing.
 """

@@ -1,8 +1,8 @@
 """Enrolment: a custodian gives a person a pseudonym; the person gets keys and a say.
 
-A key given at enrolment may spend at once. A first key added later, and one that replaces a lost one, wait out a public
-delay before they may spend other issuers' points: time for the member to see it and to stop it. Nobody registers a key
-they do not hold.
+A key given at enrolment may spend at once. A first key added later, and one that replaces a lost one, wait
+out a public delay before they may spend other issuers' points: time for the member to see it and to stop it.
+Nobody registers a key they do not hold.
 """
 
 from __future__ import annotations
@@ -69,7 +69,9 @@ def replace_member_key(state: StateView, asked: Asked, message: ReplaceMemberKey
         raise Rejected("MEMBER_KEY_MISSING", member=message.member)
     check_member_key(asked, message.member, message.key)
     at = asked.block.time + get_parameter(state, asked.block, "key_replacement_delay_seconds") * 1000
-    record = replace(member, key=current, key_trusted_at=trusted_at, pending=message.key.public, pending_at=at)
+    record = replace(
+        member, key=current, key_trusted_at=trusted_at, pending=message.key.public, pending_at=at
+    )
     event = Event(about=message.member, at=at, name="MEMBER_KEY_REPLACEMENT")
     return Decision(Outcome(code=OK, events=[event]), (), [(MEMBER, message.member, record)])
 

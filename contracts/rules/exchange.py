@@ -1,9 +1,10 @@
 """Exchange: points of one program become points of another.
 
-Exact in the points that come out: y = ⌊x·par_redeem(A) / par_accrue(B)⌋, and only x′ = ⌈y·par_accrue(B) / par_redeem(A)⌉ are
-taken; the rest stays with the member. Since par_accrue is never below par_redeem, no cycle of exchanges gains. The old
-issuer pays the new one y·par_accrue(B); what rounding leaves is the old issuer's own. Each source lot's share of y keeps
-the earlier of its own day and the target's, so exchange never makes points young.
+Exact in the points that come out: y = ⌊x·par_redeem(A) / par_accrue(B)⌋, and only x1 = ⌈y·par_accrue(B) /
+par_redeem(A)⌉ are taken; the rest stays with the member. Since par_accrue is never below par_redeem, no cycle
+of exchanges gains. The old issuer pays the new one y·par_accrue(B); what rounding leaves is the old issuer's
+own. Each source lot's share of y keeps the earlier of its own day and the target's, so exchange never makes
+points young.
 
 A quote lives until the next rate height: `rate_height` says for which rates the member was asked.
 """
@@ -22,7 +23,7 @@ from contracts.mechanics.lots import check_room, get_account, get_expiry_changes
 from contracts.mechanics.members import get_member
 from contracts.mechanics.records import MEMBER, NONCE
 from contracts.mechanics.references import check_reference, reads_reference
-from contracts.mechanics.terms import SeriesTerms, get_series_terms, get_terms
+from contracts.mechanics.terms import SeriesTerms, Terms, get_series_terms, get_terms
 from contracts.messages.exchange import Exchange
 from contracts.messages.reject_codes import OK
 from ledger.errors import Rejected
@@ -34,7 +35,7 @@ from ledger.values import POINTS_MAX
 
 
 def compute_exchange(*, points: int, par_redeem: int, par_accrue: int) -> tuple[int, int]:
-    """Points taken (x′) and points received (y) for at most ``points`` offered; (0, 0) where they buy none."""
+    """Points taken (x1) and received (y) for at most ``points`` offered; (0, 0) where they buy none."""
     received = points * par_redeem // par_accrue
     # Rounded up, against the member and in the old issuer's favour, by less than one point's par.
     taken = -(-received * par_accrue // par_redeem)
@@ -42,7 +43,7 @@ def compute_exchange(*, points: int, par_redeem: int, par_accrue: int) -> tuple[
 
 
 def apportion(lots: list[Lot], received: int, target: SeriesTerms) -> list[Lot]:
-    """``received`` points as lots of the target: each source lot's cumulative share, never younger than its source."""
+    """``received`` points as lots of the target: cumulative shares, none younger than its source lot."""
     total = sum(lot.points for lot in lots)
     by_day: dict[int, int] = {}
     seen = given = 0
@@ -58,39 +59,25 @@ def apportion(lots: list[Lot], received: int, target: SeriesTerms) -> list[Lot]:
 
 def exchange(state: StateView, asked: Asked, message: Exchange) -> Decision:
     """Take points of one series and give points of the target's open series."""
-    # CHECK: what was done before, then terms and members, then the issuers' permissions, the quote, the member's, the points.
+    # CHECK: what was done before, then terms and members, then the issuers' permissions, the quote, the
+    # member's consent, the points.
     block = asked.block
     changes: list[Any] = [check_reference(state, asked, message)]
     source = get_terms(state, block, message.program)
     target = get_terms(state, block, message.target)
     if message.program == message.target:
         raise Rejected("PROGRAMS_MUST_DIFFER", program=message.program)
-    from_series = get_series_terms(state, block, message.program, message.series)
-    into = target.open_series
-    if into is None:
+    old = get_series_terms(state, block, message.program, message.series)
+    new = target.open_series
+    if new is None:
         raise Rejected("NO_OPEN_SERIES", program=message.target)
     member = get_member(state, message.member)
     get_member(state, message.recipient)
-    between_issuers = source.issuer != target.issuer
-    if between_issuers:
-        out_grant = check_grant(
-            state, asked, program=message.program, grantee=target.issuer, kind="exchange_out"
-        )
-        in_grant = check_grant(state, asked, program=message.target, grantee=source.issuer, kind="exchange_in")
     taken, received = compute_exchange(
-        points=message.points, par_redeem=from_series.par_redeem, par_accrue=into.par_accrue
+        points=message.points, par_redeem=old.par_redeem, par_accrue=new.par_accrue
     )
-    if between_issuers:
-        changes.append(use_grant(*out_grant, asked, taken))
-        changes.append(use_grant(*in_grant, asked, received))
-    if message.rate_height != max(from_series.since, into.since):
-        raise Rejected("QUOTE_EXPIRED", rate_height=message.rate_height, now=max(from_series.since, into.since))
-    if not received:
-        raise Rejected("EXCHANGE_TOO_SMALL", points=message.points)
-    if received < message.least:
-        raise Rejected("BELOW_LEAST", received=received, least=message.least)
-    if received > POINTS_MAX:
-        raise Rejected("AMOUNT_TOO_LARGE", points=received, allowed=POINTS_MAX)
+    changes += _use_grants(state, asked, source=source, target=target, taken=taken, received=received)
+    _check_quote(message, old=old, new=new, received=received)
     changes += check_consent(
         state,
         asked,
@@ -108,23 +95,47 @@ def exchange(state: StateView, asked: Asked, message: Exchange) -> Decision:
     account = get_account(state, message.member, message.program)
     lots = take_lots(account, taken, day=block.day, series=message.series)
     recipient = get_account(state, message.recipient, message.target)
-    new = apportion(lots, received, into)
-    check_room(recipient, new)
+    given = apportion(lots, received, new)
+    check_room(recipient, given)
 
     # POST
-    changes += get_expiry_changes(recipient, message.recipient, message.target, new)
+    changes += get_expiry_changes(recipient, message.recipient, message.target, given)
     legs = compute_exchange_legs(
         source_issuer=source.issuer,
-        gross=taken * from_series.par_redeem,
+        gross=taken * old.par_redeem,
         target_issuer=target.issuer,
-        paid=received * into.par_accrue,
+        paid=received * new.par_accrue,
     )
     postings = [Posting(message.program, message.member, EXCHANGED_OUT, lot) for lot in lots]
-    postings += [Posting(message.target, EXCHANGED_IN, message.recipient, lot) for lot in new]
+    postings += [Posting(message.target, EXCHANGED_IN, message.recipient, lot) for lot in given]
     outcome = Outcome(
-        balance=account.points - taken, code=OK, legs=legs or UNSET, lots=lots, points=taken, received=new
+        balance=account.points - taken, code=OK, legs=legs or UNSET, lots=lots, points=taken, received=given
     )
     return Decision(outcome, postings, changes)
+
+
+def _use_grants(
+    state: StateView, asked: Asked, *, source: Terms, target: Terms, taken: int, received: int
+) -> list[Any]:
+    """Both issuers allow it, and it counts against both budgets; one issuer's two programs need no grant."""
+    if source.issuer == target.issuer:
+        return []
+    outward = check_grant(state, asked, program=source.program, grantee=target.issuer, kind="exchange_out")
+    inward = check_grant(state, asked, program=target.program, grantee=source.issuer, kind="exchange_in")
+    return [use_grant(*outward, asked, taken), use_grant(*inward, asked, received)]
+
+
+def _check_quote(message: Exchange, *, old: SeriesTerms, new: SeriesTerms, received: int) -> None:
+    """The member was asked for these very rates, and gets what they accepted."""
+    rate_height = max(old.since, new.since)
+    if message.rate_height != rate_height:
+        raise Rejected("QUOTE_EXPIRED", rate_height=message.rate_height, now=rate_height)
+    if not received:
+        raise Rejected("EXCHANGE_TOO_SMALL", points=message.points)
+    if received < message.least:
+        raise Rejected("BELOW_LEAST", received=received, least=message.least)
+    if received > POINTS_MAX:
+        raise Rejected("AMOUNT_TOO_LARGE", points=received, allowed=POINTS_MAX)
 
 
 def reads(block: BlockContext, sender: str, message: Exchange) -> Iterable[Key]:

@@ -1,8 +1,9 @@
 """Expiry: points whose last day has passed lapse.
 
-A block does this by itself, in order of (day, account) and at most `due_entries_max` accounts at a time. A lot past its day
-cannot be spent even before its entry is written, so how far the work has come never decides what somebody owns. Nobody
-owes anybody for it: what lapses is the issuer's breakage. A lot that is held does not lapse while it is held.
+A block does this by itself, in order of (day, account) and at most `due_entries_max` accounts at a time. A
+lot past its day cannot be spent even before its entry is written, so how far the work has come never decides
+what somebody owns. Nobody owes anybody for it: what lapses is the issuer's breakage. A lot that is held does
+not lapse while it is held.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Programs: what an issuer's points are worth, and who else may make or accept them.
 
-Two prices a series, never a table of pairs. par_accrue is never below par_redeem, nor below any par_redeem announced, so
-neither a cycle of exchanges nor waiting for an announced rise can gain. A par may rise; it may fall only inside a band
-measured from the series' opening, and a bigger fall opens a new series, while points already earned keep their value.
-Everything takes effect at a height announced before. Grants are the issuer's own to give and to end at once.
+Two prices a series, never a table of pairs. par_accrue is never below par_redeem, nor below any par_redeem
+announced, so neither a cycle of exchanges nor waiting for an announced rise can gain. A par may rise; it may
+fall only inside a band measured from the series' opening, and a bigger fall opens a new series, while points
+already earned keep their value. Everything takes effect at a height announced before. Grants are the issuer's
+own to give and to end at once.
 """
 
 from __future__ import annotations
@@ -149,7 +150,9 @@ def _check_no_wait_gains(ahead: list[Pars]) -> None:
     for pars in reversed(ahead):
         highest_later = max(highest_later, pars.redeem)
         if pars.accrue < highest_later:
-            raise Rejected("PAR_ACCRUE_BELOW_REDEEM", height=pars.height, accrue=pars.accrue, redeem=highest_later)
+            raise Rejected(
+                "PAR_ACCRUE_BELOW_REDEEM", height=pars.height, accrue=pars.accrue, redeem=highest_later
+            )
 
 
 def reads(block: BlockContext, sender: str, message: Any) -> Iterable[Key]:

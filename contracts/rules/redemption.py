@@ -1,8 +1,9 @@
 """Redemption: a member spends points in one step.
 
-At the issuer it is between the two of them: no one owes anyone. Elsewhere the issuer owes the acceptor the points' par_redeem, less
-the operator's commission, and must have granted the acceptor to take its points. Either way the member has agreed
-(`contracts.mechanics.consent`). The soonest expiring lots go first, each at its own series' par.
+At the issuer it is between the two of them: no one owes anyone. Elsewhere the issuer owes the acceptor the
+points' par_redeem, less the operator's commission, and must have granted the acceptor to take its points.
+Either way the member has agreed (`contracts.mechanics.consent`). The soonest expiring lots go first, each at
+its own series' par.
 
 Holds, captures and refunds are other rules.
 """
@@ -32,7 +33,8 @@ from ledger.state import Key, StateView
 
 def redeem(state: StateView, asked: Asked, message: Redeem) -> Decision:
     """Take the points a member spends, and record what the issuer owes the acceptor for them."""
-    # CHECK: what was done before, then program and member, then the issuer's permission, then the member's, then the points.
+    # CHECK: what was done before, then program and member, then the issuer's permission, then the member's,
+    # then the points.
     changes: list[Any] = [check_reference(state, asked, message)]
     terms = get_terms(state, asked.block, message.program)
     member = get_member(state, message.member)
@@ -59,7 +61,8 @@ def redeem(state: StateView, asked: Asked, message: Redeem) -> Decision:
     legs = []
     if not is_home:
         gross = sum(
-            lot.points * get_series_terms(state, asked.block, message.program, lot.series).par_redeem for lot in lots
+            lot.points * get_series_terms(state, asked.block, message.program, lot.series).par_redeem
+            for lot in lots
         )
         legs = compute_redemption_legs(state, asked, issuer=terms.issuer, gross=gross)
     outcome = Outcome(balance=account.points - message.points, code=OK, legs=legs or UNSET, lots=lots)

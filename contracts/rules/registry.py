@@ -1,7 +1,8 @@
 """Registry: who takes part, and with which keys; the alliance's parameters.
 
-A participant adds and revokes its own keys without asking anyone, effective at the next height and also for what was
-signed before. Admission and parameters are the operator's until voting exists. Nothing here moves a point.
+A participant adds and revokes its own keys without asking anyone, effective at the next height and also for
+what was signed before. Admission and parameters are the operator's until voting exists. Nothing here moves a
+point.
 """
 
 from __future__ import annotations

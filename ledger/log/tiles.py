@@ -173,7 +173,10 @@ class HashTree:
         return self._size
 
     def extend(self, leaf_hashes: Sequence[bytes]) -> list[FullTile]:
-        """The tree has these leaves too. Answers the tiles that became full, each after those below it."""
+        """The tree has these leaves too. Answers the tiles that became full, each after those below it.
+
+        The caller stores them before it asks for proofs: only the last few are kept here.
+        """
         full: list[FullTile] = []
         position, count = 0, len(leaf_hashes)
         while position < count:

@@ -1,10 +1,12 @@
-"""The solo engine: one sequencer that takes what is waiting, cuts a block, commits, signs, and only then answers.
+"""The solo engine: one sequencer that takes what is waiting, cuts a block, commits, signs, and only then
+answers.
 
-Group commit without timers: while one block is being made durable the next one gathers, so the latency is one execution and
-one sync, and the load decides the size of blocks. A simulated chain cuts only when it is told to, at the time it is
-told, its transactions ordered by (sender, id).
+Group commit without timers: while one block is being made durable the next one gathers, so the latency is one
+execution and one sync, and the load decides the size of blocks. A simulated chain cuts only when it is told
+to, at the time it is told, its transactions ordered by (sender, id).
 
-The engine stops for good at the first fault that is not the asker's: nothing is acknowledged that is not on the disk.
+The engine stops for good at the first fault that is not the asker's: nothing is acknowledged that is not on
+the disk.
 """
 
 from __future__ import annotations
@@ -36,7 +38,12 @@ class SoloEngine:
     """One thread that makes blocks of a mempool's transactions."""
 
     def __init__(
-        self, chain: ChainKeeper, mempool: Mempool, *, clock: Callable[[], int] | None, on_failure: Callable[[], None]
+        self,
+        chain: ChainKeeper,
+        mempool: Mempool,
+        *,
+        clock: Callable[[], int] | None,
+        on_failure: Callable[[], None],
     ) -> None:
         self._chain = chain
         self._mempool = mempool
@@ -135,7 +142,11 @@ class SoloEngine:
     def _fail(self, error: BaseException, waiting: list[Waiting]) -> None:
         self.failure = error
         facts = error.facts if isinstance(error, CommonpointError) else {}
-        log.critical("engine stopped", error=str(error), **{f"fact_{name}": str(value) for name, value in facts.items()})
+        log.critical(
+            "engine stopped",
+            error=str(error),
+            **{f"fact_{name}": str(value) for name, value in facts.items()},
+        )
         refusal = Refused("STOPPING", reason="the node stopped because it could not keep a promise")
         for one in waiting:
             if not one.future.done():

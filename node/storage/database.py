@@ -1,8 +1,8 @@
 """Opening the database so that a commit means the disk has it.
 
-SQLite runs with a write-ahead log and ``synchronous=FULL``; both are set on every connection, read back and checked, because a
-pragma that does not take is silent. Power-loss enumeration found acknowledged commits lost with NORMAL and none with FULL.
-A database that cannot promise this is not opened.
+SQLite runs with a write-ahead log and ``synchronous=FULL``; both are set on every connection, read back and
+checked, because a pragma that does not take is silent. Power-loss enumeration found acknowledged commits lost
+with NORMAL and none with FULL. A database that cannot promise this is not opened.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""The fold: state and look-ups brought into the database, a bounded step behind the log, marked with the size they stand for.
+"""The fold: state and look-ups brought into the database, a bounded step behind the log, marked with the size
+they stand for.
 
-A fold is one database transaction: the records that changed since the last, the look-up rows of the new entries, and the
-mark. A crash before it leaves the old fold and its mark; a start re-executes the log from there. So nothing here is ever
-the only copy of anything, and nothing here is on the path of an answer.
+A fold is one database transaction: the records that changed since the last, the look-up rows of the new
+entries, and the mark. A crash before it leaves the old fold and its mark; a start re-executes the log from
+there. So nothing here is ever the only copy of anything, and nothing here is on the path of an answer.
 """
 
 from __future__ import annotations

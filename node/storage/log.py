@@ -74,7 +74,9 @@ class LogStore:
                 kept = self.read_leaves(first_bundle, whole)
                 connection.exec_driver_sql("DELETE FROM segment WHERE first >= ?", (first_bundle,))
                 self._write_leaves(connection, first_bundle, kept)
-                connection.exec_driver_sql("DELETE FROM tile WHERE (position + 1) << (8 * level + 8) > ?", (whole,))
+                connection.exec_driver_sql(
+                    "DELETE FROM tile WHERE (position + 1) << (8 * level + 8) > ?", (whole,)
+                )
         self.size = whole
         return max(torn, 0)
 
@@ -105,10 +107,15 @@ class LogStore:
             return None
         with self._engine.connect() as connection:
             rows = connection.exec_driver_sql(
-                "SELECT data FROM segment WHERE first >= ? AND first < ? ORDER BY first", (first, first + width)
+                "SELECT data FROM segment WHERE first >= ? AND first < ? ORDER BY first",
+                (first, first + width),
             ).all()
         data = b"".join(row[0] for row in rows)
-        return data if first + TILE_WIDTH <= self.size and width == TILE_WIDTH else encode_bundle(decode_bundle(data)[:width])
+        return (
+            data
+            if first + TILE_WIDTH <= self.size and width == TILE_WIDTH
+            else encode_bundle(decode_bundle(data)[:width])
+        )
 
     def read_tile(self, level: int, index: int) -> bytes | None:
         """A full hash tile, or None."""
@@ -117,6 +124,13 @@ class LogStore:
                 "SELECT data FROM tile WHERE level = ? AND position = ?", (level, index)
             ).one_or_none()
         return None if row is None else bytes(row[0])
+
+    def read_full_tile(self, level: int, index: int) -> bytes:
+        """A full hash tile that must be there."""
+        data = self.read_tile(level, index)
+        if data is None:
+            raise InvariantBroken("TILE_MISSING", level=level, index=index)
+        return data
 
     def list_tiles(self) -> Iterator[tuple[int, int, bytes]]:
         """Every stored tile: level, position, data."""
@@ -147,7 +161,9 @@ class LogStore:
     def read_note(self) -> tuple[int, str] | None:
         """The newest stored checkpoint and its size."""
         with self._engine.connect() as connection:
-            row = connection.exec_driver_sql("SELECT size, text FROM note ORDER BY size DESC LIMIT 1").one_or_none()
+            row = connection.exec_driver_sql(
+                "SELECT size, text FROM note ORDER BY size DESC LIMIT 1"
+            ).one_or_none()
         return None if row is None else (row[0], row[1])
 
     def _write_leaves(self, connection: Connection, first: int, leaves: Sequence[bytes]) -> None:
@@ -164,12 +180,16 @@ class LogStore:
     def _segment_start(self, index: int) -> int:
         """Where the row that holds this leaf begins."""
         with self._engine.connect() as connection:
-            row = connection.exec_driver_sql("SELECT max(first) FROM segment WHERE first <= ?", (index,)).one()
+            row = connection.exec_driver_sql(
+                "SELECT max(first) FROM segment WHERE first <= ?", (index,)
+            ).one()
         if row[0] is None:
             raise InvariantBroken("LEAVES_MISSING", index=index)
         return int(row[0])
 
     @staticmethod
     def _read_size(connection: Connection) -> int:
-        row = connection.exec_driver_sql("SELECT first, data FROM segment ORDER BY first DESC LIMIT 1").one_or_none()
+        row = connection.exec_driver_sql(
+            "SELECT first, data FROM segment ORDER BY first DESC LIMIT 1"
+        ).one_or_none()
         return 0 if row is None else row[0] + len(decode_bundle(row[1]))

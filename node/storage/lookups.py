@@ -1,8 +1,8 @@
 """Look-ups: which entries concern a member, name a reference, or answer a transaction.
 
-Rows are gathered from each executed block and written with the fold; what was not folded yet is searched in memory, so an
-answer is never behind the log. Every table is keyed by segment first: inserts touch the newest pages only, and a search
-goes through the segments from the newest to the oldest.
+Rows are gathered from each executed block and written with the fold; what was not folded yet is searched in
+memory, so an answer is never behind the log. Every table is keyed by segment first: inserts touch the newest
+pages only, and a search goes through the segments from the newest to the oldest.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class LookupRows:
                 places = ", ".join("?" * len(rows[0]))
                 connection.exec_driver_sql(
                     f"INSERT INTO {table} ({columns}) VALUES ({places})",  # noqa: S608
-                    sorted(rows),  # type: ignore[type-var]
+                    sorted(rows),
                 )
 
 
@@ -82,10 +82,9 @@ class Lookups:
 
     def find_history(self, member: str, *, program: str | None, before: int, limit: int) -> list[int]:
         """Indexes of the entries that concern a member, newest first, below ``before``."""
-        rows = list(self.unfolded.history)
         found = {
             index
-            for _, who, index, which in rows
+            for _, who, index, which in list(self.unfolded.history)
             if who == member and index < before and program in (None, which)
         }
         newest = min(before - 1, 2**62) >> SEGMENT_BITS
@@ -147,5 +146,5 @@ class Lookups:
                 ("lookup_transaction", "segment, sender, id, digest, entry", rows.transactions),
             ):
                 found = connection.exec_driver_sql(f"SELECT {columns} FROM {table} ORDER BY {columns}")  # noqa: S608
-                into.extend(tuple(row) for row in found)  # type: ignore[attr-defined]
+                into.extend(tuple(row) for row in found)
         return rows

@@ -8,7 +8,7 @@ leaves first, so that inserts stay on hot pages however old the ledger is and a 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Table, Text
 from sqlalchemy.types import TypeEngine
@@ -18,7 +18,7 @@ SEGMENT_BITS: Final = 20
 """Look-ups are keyed by index >> 20 first."""
 
 
-def _column(name: str, kind: TypeEngine[object], *, primary_key: bool = False) -> Column[object]:
+def _column(name: str, kind: TypeEngine[Any], *, primary_key: bool = False) -> Column[Any]:
     return Column(name, kind, primary_key=primary_key, nullable=False, autoincrement=False)
 
 
@@ -84,12 +84,10 @@ class Schema:
             for name in sorted(state_tables)
         }
 
-    def _table(self, name: str, *columns: Column[object], rowless: bool = False) -> Table:
+    def _table(self, name: str, *columns: Column[Any], rowless: bool = False) -> Table:
         return Table(name, self.metadata, *columns, sqlite_strict=True, sqlite_with_rowid=not rowless)
 
     @property
     def folded(self) -> list[Table]:
         """The tables that a rebuild empties."""
         return [self.history, self.reference, self.transaction, *self.state.values()]
-
-

@@ -33,7 +33,9 @@ class Store:
         if not inspect(self._engine).has_table("mark"):
             with self._engine.begin() as connection:
                 schema.metadata.create_all(connection)
-                connection.exec_driver_sql("INSERT INTO mark (name, value) VALUES ('schema', ?)", (SCHEMA_VERSION,))
+                connection.exec_driver_sql(
+                    "INSERT INTO mark (name, value) VALUES ('schema', ?)", (SCHEMA_VERSION,)
+                )
         with self._engine.connect() as connection:
             found = connection.exec_driver_sql("SELECT value FROM mark WHERE name = 'schema'").scalar()
         if found != SCHEMA_VERSION:
@@ -47,5 +49,7 @@ class Store:
 
 
 def open_store(path: Path, rulebook: Rulebook) -> Store:
-    """The database at ``path``, made where there is none. Raises `InvariantBroken` where it cannot keep its promises."""
+    """The database at ``path``, made where there is none. Raises `InvariantBroken` where it cannot keep its
+    promises.
+    """
     return Store(path, rulebook)
