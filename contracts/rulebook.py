@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from contracts.mechanics.parameters import PARAMETERS, get_parameter, with_change
-from contracts.mechanics.records import PARAMETER, PARTICIPANT, TABLES, Participant
+from contracts.mechanics.records import PARAMETER, PARTICIPANT, RESIDENT, TABLES, Participant
 from contracts.messages import Message, SystemMessage
 from contracts.rules import earning, enrolment, exchange, expiry, programs, redemption, registry
 from ledger.codec import from_base64url
@@ -81,6 +81,7 @@ RULEBOOKS: Final[dict[int, Rulebook]] = {
         message_type=Message,
         system_message_type=SystemMessage,
         tables=TABLES,
+        resident=RESIDENT,
         due=find_due_work,
         not_after_seconds_max=get_not_after_seconds_max,
         genesis=make_genesis_records,

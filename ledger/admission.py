@@ -19,13 +19,10 @@ from ledger.transaction import (
 )
 
 
-def check_admissible(
+def check_authority(
     state: StateView, rulebook: Rulebook, transaction: Transaction, block: BlockContext
-) -> bool:
-    """Whether this is a repeat. Raises `Refused` where keys, clock or id turn the transaction down.
-
-    Used at intake and again in the block, whose word counts. In the order of docs/spec/messages.md.
-    """
+) -> None:
+    """Time, key, purpose and signature allow this transaction. Raises `Refused`, in the documented order."""
     header = transaction.header
     if header.not_after < block.time:
         raise Refused("EXPIRED", not_after=header.not_after, time=block.time)
@@ -41,6 +38,16 @@ def check_admissible(
         if key.purpose not in rulebook.rules[kind].purposes:
             raise Refused("WRONG_PURPOSE", purpose=key.purpose)
     transaction.verify_signature(key.public)
+
+
+def check_repeat(state: StateView, transaction: Transaction, block: BlockContext) -> bool:
+    """Whether this very transaction was taken before. Raises `Refused` ``ID_CONFLICT`` where another was,
+    under its id.
+
+    The state remembers ids until their `not_after`; a node's look-up, which remembers them for ever, is asked
+    at intake.
+    """
+    header = transaction.header
     known: RememberedTransaction | None = state.get(TRANSACTION_TABLE, f"{header.sender}|{header.id}")
     if known is None or known.not_after < block.time:
         return False

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
-from ledger.admission import check_admissible
+from ledger.admission import check_authority, check_repeat
 from ledger.codec import encode, to_base64url
 from ledger.errors import InvalidBlock, InvariantBroken, Refused, Rejected
 from ledger.genesis import Origin
@@ -31,7 +31,16 @@ from ledger.leaves import (
 from ledger.outcome import Outcome
 from ledger.rule import Asked, BlockContext, Decision, Rulebook
 from ledger.state import State
-from ledger.totals import TOTALS_TABLES, apply_leg, apply_posting, close_block
+from ledger.totals import (
+    OWED_TABLE,
+    POSITION_TABLE,
+    SUPPLY_TABLE,
+    TALLY_TABLE,
+    TOTALS_TABLES,
+    apply_leg,
+    apply_posting,
+    close_block,
+)
 from ledger.transaction import (
     KEY_TABLE,
     TRANSACTION_TABLE,
@@ -97,6 +106,11 @@ def make_tables(rulebook: Rulebook) -> dict[str, Any]:
     return {**core, **TOTALS_TABLES, **rulebook.tables}
 
 
+def get_resident_tables(rulebook: Rulebook) -> frozenset[str]:
+    """The tables that are kept whole in memory."""
+    return rulebook.resident | {HEAD_TABLE, KEY_TABLE, TALLY_TABLE, SUPPLY_TABLE, POSITION_TABLE, OWED_TABLE}
+
+
 def apply_genesis(state: State, origin: Origin, rulebook: Rulebook) -> None:
     """The state before the first block is written and current."""
     state.begin()
@@ -158,7 +172,8 @@ class Executor:
         for transaction in transactions:
             try:
                 check_contents(transaction, chain=self.chain)
-                is_repeat = check_admissible(state, self.rulebook, transaction, block)
+                check_authority(state, self.rulebook, transaction, block)
+                is_repeat = check_repeat(state, transaction, block)
             except Refused as refusal:
                 answers.append(Answer(refusal, False, 0, ()))
                 continue
@@ -217,9 +232,9 @@ class Executor:
         key = self.state.get(KEY_TABLE, header.key)
         rules = self.rulebook.rules
         state = self.state
+        hashes = transaction.message_hashes
         for number, message in enumerate(transaction.messages):
-            content = transaction.message_bytes[number]
-            asked = Asked(block, header.sender, key, header.key, index + 1 + number, content)
+            asked = Asked(block, header.sender, key, header.key, index + 1 + number, hashes[number])
             try:
                 decision = rules[type(message)].decide(state, asked, message)
             except Rejected as rejection:

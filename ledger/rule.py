@@ -48,13 +48,12 @@ class Asked(Struct, frozen=True, gc=False):
     key: RegisteredKey
     key_id: str
     index: int
-    content: bytes
-    """The message's canonical bytes."""
+    content_hash: bytes
+    """SHA-256 of the message's canonical bytes."""
 
 
 class Decision(NamedTuple):
-    """What a rule decided: the outcome to record (with its legs), the points to move, the records to write.
-    """
+    """What a rule decided: the outcome to record (with its legs), the points to move, the records to write."""
 
     outcome: Outcome
     postings: Sequence[Posting] = ()
@@ -90,6 +89,8 @@ class Rulebook(NamedTuple):
     system_message_type: Any
     tables: Mapping[str, Any]
     """Table name → record type, beyond the core's own."""
+    resident: frozenset[str]
+    """Those of them that are small, read all the time and kept whole in memory."""
     due: Callable[[StateView, BlockContext], Iterable[DueWork]]
     """The work this block does by itself, in order, bounded."""
     not_after_seconds_max: Callable[[StateView, BlockContext], int]

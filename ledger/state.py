@@ -36,6 +36,10 @@ class RecordSource(Protocol):
         """The keys of the due table below ``before``, in order, at most ``limit``."""
         ...
 
+    def list_records(self, table: str) -> Iterable[tuple[str, Any]]:
+        """Every record of a table."""
+        ...
+
 
 class StateView(Protocol):
     """What a rule may do with the state: read it."""
@@ -58,21 +62,34 @@ class Changes(NamedTuple):
 class State:
     """All records, and the pending changes of the block being executed."""
 
-    def __init__(self, tables: Iterable[str], source: RecordSource | None = None) -> None:
+    def __init__(
+        self,
+        tables: Iterable[str],
+        source: RecordSource | None = None,
+        *,
+        resident: Iterable[str] = (),
+    ) -> None:
         self._tables = tuple(sorted({*tables, DUE_TABLE}))
         self._source = source
+        self._resident = frozenset(self._tables if source is None else resident)
+        """Tables that are whole in memory: what is not there does not exist, and nobody asks the source."""
         self._current: dict[str, dict[str, Any]] = {table: {} for table in self._tables}
         self._pending: dict[str, dict[str, Any]] = {table: {} for table in self._tables}
         self._undo: list[tuple[str, str, Any]] | None = None
         self._due = DueIndex()
         self._in_block = False
+        if source is not None:
+            for table in sorted(self._resident):
+                self._current[table].update(source.list_records(table))
 
     def get(self, table: str, key: str) -> Any:
         """The record as of the last write of the block being executed, or None."""
         record = self._pending[table].get(key, _MISSING)
-        if record is not _MISSING:
-            return record
-        return self.get_current(table, key)
+        if record is _MISSING:
+            record = self._current[table].get(key, _MISSING)
+            if record is _MISSING:
+                return self.get_current(table, key)
+        return record
 
     def get_current(self, table: str, key: str) -> Any:
         """The record as of the last committed block, or None."""
@@ -80,7 +97,7 @@ class State:
         record = current.get(key, _MISSING)
         if record is not _MISSING:
             return record
-        if self._source is None:
+        if self._source is None or table in self._resident:
             return None
         for _, _, found in self._source.load({table: [key]}):
             current[key] = found
@@ -97,7 +114,7 @@ class State:
         record = self._current[table].get(key, _MISSING)
         if record is not _MISSING:
             return record
-        if source is not None:
+        if source is not None and table not in self._resident:
             for _, _, found in source.load({table: [key]}):
                 return found
         return None
@@ -112,7 +129,7 @@ class State:
             return
         absent: dict[str, dict[str, None]] = {}
         for table, key in wanted:
-            if key not in self._current[table]:
+            if key not in self._current[table] and table not in self._resident:
                 absent.setdefault(table, {})[key] = None
         if not absent:
             return
@@ -164,7 +181,7 @@ class State:
             self._current[table].update(pending)
             if table == DUE_TABLE:
                 self._due.update(pending)
-            if self._source is None:
+            if table in self._resident:
                 for key, record in pending.items():
                     if record is None:
                         del self._current[table][key]
@@ -188,13 +205,13 @@ class State:
     def forget(self, *, keep_below: int) -> None:
         """Everything in memory is in the source now: make room where more than ``keep_below`` records are held.
 
-        Only right after a fold. A table that a block reads whole (parameters, programs) is small and stays.
+        Only right after a fold. Resident tables stay.
         """
         if self._source is None:
             raise InvariantBroken("NOTHING_BEHIND_THE_STATE")
         self._due = DueIndex()
         for table, current in self._current.items():
-            if len(current) > keep_below:
+            if len(current) > keep_below and table not in self._resident:
                 self._current[table] = {}
 
     def rows(self, table: str) -> Iterable[tuple[str, Any]]:

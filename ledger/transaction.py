@@ -73,7 +73,15 @@ class RememberedTransaction(Struct, frozen=True, array_like=True, gc=False):
 class Transaction:
     """A decoded transaction beside the bytes it came as."""
 
-    __slots__ = ("header", "header_bytes", "message_bytes", "messages", "signature", "verified_by")
+    __slots__ = (
+        "_message_hashes",
+        "header",
+        "header_bytes",
+        "message_bytes",
+        "messages",
+        "signature",
+        "verified_by",
+    )
 
     def __init__(
         self, *, header: Header, messages: Sequence[Any], message_bytes: Sequence[bytes], signature: str
@@ -83,8 +91,16 @@ class Transaction:
         self.messages = messages
         self.message_bytes = message_bytes
         self.signature = signature
+        self._message_hashes: list[bytes] | None = None
         self.verified_by: str | None = None
         """The public key under which the signature was found valid, so that it is checked once a node."""
+
+    @property
+    def message_hashes(self) -> list[bytes]:
+        """SHA-256 of each message's canonical bytes: the digest is made of them, and so is what makes two the same."""
+        if self._message_hashes is None:
+            self._message_hashes = [sha256(message).digest() for message in self.message_bytes]
+        return self._message_hashes
 
     def encode(self) -> bytes:
         """The canonical bytes."""
@@ -105,9 +121,9 @@ class Transaction:
         self.verified_by = public
 
 
-def compute_digest(message_bytes: Sequence[bytes]) -> str:
+def compute_digest(message_hashes: Sequence[bytes]) -> str:
     """SHA-256 over the concatenated SHA-256 of each message's canonical bytes, base64url."""
-    return to_base64url(sha256(b"".join([sha256(message).digest() for message in message_bytes])).digest())
+    return to_base64url(sha256(b"".join(message_hashes)).digest())
 
 
 class TransactionDecoder:
@@ -152,7 +168,7 @@ def check_contents(transaction: Transaction, *, chain: str) -> None:
     """The transaction is of this chain and its digest is that of its messages. Raises `Refused`."""
     if transaction.header.chain != chain:
         raise Refused("WRONG_CHAIN", chain=transaction.header.chain, expected=chain)
-    digest = compute_digest(transaction.message_bytes)
+    digest = compute_digest(transaction.message_hashes)
     if transaction.header.digest != digest:
         raise Refused("DIGEST_MISMATCH", digest=transaction.header.digest, expected=digest)
 
@@ -173,7 +189,7 @@ def sign_transaction(
         atomic=True if atomic else UNSET,
         chain=chain,
         count=len(messages),
-        digest=compute_digest(message_bytes),
+        digest=compute_digest([sha256(message).digest() for message in message_bytes]),
         id=transaction_id,
         key=signer.key_id,
         not_after=not_after,

@@ -1,11 +1,12 @@
 """Who may read what: decisions over what is already known, one function for each kind of thing.
 
-Everybody's sales are in one log, so a reader sees what concerns them and no more: a participant its own entries and its side
-of others', a custodian and a member what happens to the member's points, an auditor everything. What somebody may not see
-and what does not exist must be told apart by nobody, so callers look up first, ask here, and give one answer for both.
+Everybody's sales are in one log, so a reader sees what concerns them and no more: a participant its own
+entries and its side of others', a custodian and a member what happens to the member's points, an auditor
+everything. What somebody may not see and what does not exist must be told apart by nobody, so callers look up
+first, ask here, and give one answer for both.
 
-Nothing here reads a state, a log or a clock, and nothing here says how somebody proved who they are: that is the token's
-business.
+Nothing here reads a state, a log or a clock, and nothing here says how somebody proved who they are: that is
+the token's business.
 """
 
 from __future__ import annotations
@@ -80,8 +81,12 @@ def get_readable_programs(
 def get_concerned(
     *, sender: str | None, message: Any, outcome: Outcome, get_issuer: Lookup, get_custodian: Lookup
 ) -> Concerned:
-    """Whom an entry concerns: its sender, issuers, leg parties, members with their custodians, and those it names."""
-    members = {name for field in ("member", "recipient") if isinstance(name := getattr(message, field, None), str)}
+    """Whom an entry concerns: its sender, issuers, leg parties, members with their custodians, and those it
+    names.
+    """
+    members = {
+        name for field in ("member", "recipient") if isinstance(name := getattr(message, field, None), str)
+    }
     found: set[str | None] = {sender}
     found.update(get_custodian(member) for member in members)
     for field in ("program", "target"):
@@ -89,7 +94,9 @@ def get_concerned(
         if isinstance(program, str):
             found.add(get_issuer(program))
     # The grantee of a grant, and an organisation that is admitted.
-    found.update(name for field in ("to", "participant") if isinstance(name := getattr(message, field, None), str))
+    found.update(
+        name for field in ("to", "participant") if isinstance(name := getattr(message, field, None), str)
+    )
     if outcome.legs:
         for leg in outcome.legs:
             found.update((get_owner(leg.source), get_owner(leg.destination)))

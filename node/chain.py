@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from ledger.admission import check_admissible
+from ledger.admission import check_authority
 from ledger.errors import InvariantBroken, Refused
 from ledger.executor import Answer, ExecutedBlock, Executor, Head
 from ledger.genesis import Origin
@@ -156,8 +156,8 @@ class ChainKeeper:
         self._unfolded_count = 0
         self.executor.state.forget(keep_below=REMEMBERED_RECORDS_MAX)
 
-    def check_intake(self, transaction: Transaction, *, time: int) -> bool:
-        """Whether it is a repeat; raises `Refused` where keys, clock or id turn it down now. Any thread."""
+    def check_intake(self, transaction: Transaction, *, time: int) -> None:
+        """Keys and clock allow the transaction as things stand. Raises `Refused`. Any thread."""
         head = self._head
         settings = self.origin.settings
         block = BlockContext(
@@ -167,7 +167,7 @@ class ChainKeeper:
             operator=settings.operator,
             utc_offset_minutes=settings.utc_offset_minutes,
         )
-        return check_admissible(self.reader, self.executor.rulebook, transaction, block)
+        check_authority(self.reader, self.executor.rulebook, transaction, block)
 
     def find_transaction(self, sender: str, transaction_id: str) -> tuple[str, Taken] | None:
         """The digest of a transaction in the log and what came of it."""

@@ -1,11 +1,11 @@
 """Requests signed with a ledger key: RFC 9421, Ed25519, each signature good once.
 
-A request for a token is signed under the label `commonpoint` over its method, its target address and the digest of its body,
-with the time, a nonce and the chain's name among the parameters. So it is worth nothing for another body, another node,
-another chain, a minute later, or a second time.
+A request for a token is signed under the label `commonpoint` over its method, its target address and the
+digest of its body, with the time, a nonce and the chain's name among the parameters. So it is worth nothing
+for another body, another node, another chain, a minute later, or a second time.
 
-The signature itself is checked under the ledger's own pinned rule (`ledger.keys`), and which key may sign for whom is asked
-of a callback: this module knows neither state nor routes.
+The signature itself is checked under the ledger's own pinned rule (`ledger.keys`), and which key may sign for
+whom is asked of a callback: this module knows neither state nor routes.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class _PinnedEd25519(HTTPSignatureAlgorithm):
 
     algorithm_id = "ed25519"
 
-    def __init__(self, public_key: Any = None, private_key: Any = None) -> None:
+    def __init__(self, public_key: Any = None, private_key: Any = None) -> None:  # noqa: ARG002
         self._public: bytes = public_key
 
     def sign(self, message: bytes) -> bytes:
@@ -93,9 +93,10 @@ class _KeyFinder(HTTPSignatureKeyResolver):
 
     def resolve_public_key(self, key_id: str) -> bytes | None:
         """The raw key, or None with `refusal` set."""
+        if _KEY_ID.match(key_id) is None:
+            self.refusal = Refused("UNKNOWN_KEY")
+            return None
         try:
-            if _KEY_ID.match(key_id) is None:
-                raise Refused("UNKNOWN_KEY")
             return self._find_key(key_id)
         except Refused as refusal:
             self.refusal = refusal
@@ -128,7 +129,8 @@ class NonceWindow:
     def use(self, key_id: str, nonce: str, *, now_seconds: int) -> None:
         """The nonce is spent. Raises `Refused`: ``NONCE_USED``, or ``BUSY`` where no more can be remembered.
 
-        Forgetting early to make room would let a captured request in a second time, so a full window waits instead.
+        Forgetting early to make room would let a captured request in a second time, so a full window waits
+        instead.
         """
         with self._lock:
             # A signature from the edge of the future is good for twice the span.
@@ -150,8 +152,9 @@ class NonceWindow:
 def compute_target_url(*, scheme: str, host: str, target: str, origins: Sequence[str]) -> str:
     """The address a client used, where it is one of this node's own. Raises `Refused` ``SIGNATURE_INVALID``.
 
-    Whoever could choose the name freely could pass a request that was signed for their own server on to this one. So the
-    name is one the operator gave, or loopback. Behind a proxy that speaks TLS the operator's address also gives the scheme.
+    Whoever could choose the name freely could pass a request that was signed for their own server on to this
+    one. So the name is one the operator gave, or loopback. Behind a proxy that speaks TLS the operator's
+    address also gives the scheme.
     """
     for origin in origins:
         if urlsplit(origin).netloc.lower() == host.lower():
@@ -170,7 +173,8 @@ def verify_request(
 ) -> str:
     """The id of the key that signed this request, for the first time.
 
-    Raises `Refused`: ``SIGNATURE_INVALID``, whatever ``find_key`` says of the key, ``NONCE_USED`` or ``BUSY``.
+    Raises `Refused`: ``SIGNATURE_INVALID``, whatever ``find_key`` says of the key, ``NONCE_USED`` or
+    ``BUSY``.
     """
     for name, value in request.headers.items():
         is_signature = name.lower() in ("signature", "signature-input", "content-digest")

@@ -1,8 +1,8 @@
 """Metrics: the node's own figures for an operator's monitoring, in Prometheus's text form.
 
-Each app has a registry of its own, so two nodes in one process do not mix. Totals that the chain itself keeps are read from
-its head when somebody asks; the rest is counted as it happens. Figures describe how the node does and never who its members
-are: no label holds an id.
+Each app has a registry of its own, so two nodes in one process do not mix. Totals that the chain itself keeps
+are read from its head when somebody asks; the rest is counted as it happens. Figures describe how the node
+does and never who its members are: no label holds an id.
 """
 
 from __future__ import annotations
@@ -43,13 +43,22 @@ class Metrics:
             registry=self.registry,
         )
         self._requests = Counter(
-            "commonpoint_http_requests", "HTTP answers.", ["method", "route", "status"], registry=self.registry
+            "commonpoint_http_requests",
+            "HTTP answers.",
+            ["method", "route", "status"],
+            registry=self.registry,
         )
         self._request_seconds = Histogram(
-            "commonpoint_http_request_seconds", "HTTP answers.", ["route"], buckets=_SECONDS, registry=self.registry
+            "commonpoint_http_request_seconds",
+            "HTTP answers.",
+            ["route"],
+            buckets=_SECONDS,
+            registry=self.registry,
         )
 
-    def watch(self, *, head: Callable[[], Head], waiting: Callable[[], int], is_ready: Callable[[], bool]) -> None:
+    def watch(
+        self, *, head: Callable[[], Head], waiting: Callable[[], int], is_ready: Callable[[], bool]
+    ) -> None:
         """From now on the chain's head, the queue and readiness are among the figures."""
         self.registry.register(_ChainCollector(head, waiting, is_ready))
 
@@ -69,7 +78,9 @@ class Metrics:
         self._refused.labels(code).inc()
 
     def count_answer(self, *, method: str, route: str, status: int, seconds: float) -> None:
-        """A request was answered. ``route`` is the path as written in the API's description, so there are few."""
+        """A request was answered. ``route`` is the path as written in the API's description, so there are
+        few.
+        """
         self._requests.labels(method, route, str(status)).inc()
         self._request_seconds.labels(route).observe(seconds)
 
@@ -88,7 +99,9 @@ def get_family(outcome: bytes) -> str:
 class _ChainCollector(Collector):
     """What the chain knows of itself, read when asked for."""
 
-    def __init__(self, head: Callable[[], Head], waiting: Callable[[], int], is_ready: Callable[[], bool]) -> None:
+    def __init__(
+        self, head: Callable[[], Head], waiting: Callable[[], int], is_ready: Callable[[], bool]
+    ) -> None:
         self._head = head
         self._waiting = waiting
         self._is_ready = is_ready
@@ -101,13 +114,19 @@ class _ChainCollector(Collector):
         """Totals since genesis, and where the chain stands."""
         head = self._head()
         yield CounterMetricFamily("commonpoint_blocks", "Blocks since genesis.", value=head.height)
-        yield CounterMetricFamily("commonpoint_transactions", "Transactions since genesis.", value=head.transactions)
+        yield CounterMetricFamily(
+            "commonpoint_transactions", "Transactions since genesis.", value=head.transactions
+        )
         entries = CounterMetricFamily("commonpoint_entries", "Entries since genesis.", labels=["result"])
         entries.add_metric(["applied"], head.accepted)
         entries.add_metric(["rejected"], head.entries - head.accepted)
         yield entries
         yield GaugeMetricFamily("commonpoint_head_size", "Leaves in the log.", value=head.size)
         yield GaugeMetricFamily("commonpoint_head_height", "Height of the newest block.", value=head.height)
-        yield GaugeMetricFamily("commonpoint_head_time_seconds", "Time of the newest block.", value=head.time / 1000)
-        yield GaugeMetricFamily("commonpoint_waiting_transactions", "Waiting for a block.", value=self._waiting())
+        yield GaugeMetricFamily(
+            "commonpoint_head_time_seconds", "Time of the newest block.", value=head.time / 1000
+        )
+        yield GaugeMetricFamily(
+            "commonpoint_waiting_transactions", "Waiting for a block.", value=self._waiting()
+        )
         yield GaugeMetricFamily("commonpoint_ready", "Whether intake is open.", value=int(self._is_ready()))

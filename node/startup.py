@@ -16,7 +16,7 @@ from collections.abc import Iterator
 import structlog
 
 from ledger.errors import InvariantBroken
-from ledger.executor import Executor, Head, apply_genesis
+from ledger.executor import Executor, Head, apply_genesis, get_resident_tables
 from ledger.genesis import Origin
 from ledger.keys import Signer
 from ledger.log import merkle
@@ -47,7 +47,7 @@ def load_chain(
     torn = store.log.cut_torn_tail(signed_size=note[0] if note else 0)
     if torn:
         log.warning("a torn tail was cut back to the last block", leaves=torn)
-    state = State(store.tables, store.fold)
+    state = State(store.tables, store.fold, resident=get_resident_tables(rulebook))
     if store.fold.read_mark() is None:
         apply_genesis(state, origin, rulebook)
         store.fold.fold(size=len(origin.leaves), changes=state.commit().records, lookups=LookupRows())

@@ -1,11 +1,12 @@
 """Bearer tokens: the node's own word for who is asking, good for minutes.
 
-A token is a claim (chain, expiry, role, and the key that asked for it) and an HMAC-SHA256 over it under the node's secret.
-It needs no table: the node believes what it signed itself. What the API gives out lasts at most 15 minutes; what an operator
-prints on the machine at most a day.
+A token is a claim (chain, expiry, role, and the key that asked for it) and an HMAC-SHA256 over it under the
+node's secret. It needs no table: the node believes what it signed itself. What the API gives out lasts at
+most 15 minutes; what an operator prints on the machine at most a day.
 
-A token has exactly one accepted spelling, and it is not a login: it opens reading and the operator's few levers, never a
-ledger entry. Whether the key behind it is still in force is for the caller to ask of the state.
+A token has exactly one accepted spelling, and it is not a login: it opens reading and the operator's few
+levers, never a ledger entry. Whether the key behind it is still in force is for the caller to ask of the
+state.
 """
 
 from __future__ import annotations
@@ -62,9 +63,11 @@ class TokenIssuer:
         """Milliseconds UTC."""
 
     def issue(self, role: Role, *, seconds: int, key: str | None = None) -> tuple[str, int]:
-        """A token and the millisecond it expires. Raises `Refused` ``BAD_REQUEST`` where it would live too long.
+        """A token and the millisecond it expires. Raises `Refused` ``BAD_REQUEST`` where it would live too
+        long.
 
-        With ``key`` it is one the API gives out, so its life is short; without, an operator asked on the machine.
+        With ``key`` it is one the API gives out, so its life is short; without, an operator asked on the
+        machine.
         """
         longest = OPERATOR_SECONDS_MAX if key is None else API_SECONDS_MAX
         if not 0 < seconds <= longest:

@@ -12,7 +12,7 @@ from ledger.outcome import Lot
 from ledger.posting import EMPTY_ACCOUNT, Account, get_account_key
 from ledger.state import Key, StateView
 from ledger.totals import ACCOUNT_TABLE
-from ledger.values import BALANCE_MAX, LOTS_MAX
+from ledger.values import BALANCE_MAX, LOTS_MAX, POINTS_MAX
 
 
 def get_account(state: StateView, member: str, program: str) -> Account:
@@ -61,6 +61,8 @@ def take_lots(account: Account, points: int, *, day: int, series: str | None = N
 
 def check_room(account: Account, new: list[Lot]) -> None:
     """The account can take these lots. Raises `Rejected` ``LOT_LIMIT`` or ``BALANCE_LIMIT``."""
+    if len(account.lots) + len(new) <= LOTS_MAX and account.points <= BALANCE_MAX - LOTS_MAX * POINTS_MAX:
+        return  # even if none of them merged
     likes = {(lot.expires, lot.series, lot.spendable_from) for lot in account.lots}
     likes.update((lot.expires, lot.series, lot.spendable_from) for lot in new)
     if len(likes) > LOTS_MAX:
@@ -76,5 +78,5 @@ def get_expiry_changes(
     comes.
     """
     known = {lot.expires for lot in account.lots}
-    days = sorted({lot.expires for lot in new} - known)
-    return [change for day in days if (change := get_due_change(day, member, program)) is not None]
+    days = {lot.expires for lot in new} - known
+    return [change for day in sorted(days) if (change := get_due_change(day, member, program)) is not None]

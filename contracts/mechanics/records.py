@@ -113,7 +113,7 @@ class ReferenceRecord(Struct, frozen=True, array_like=True, gc=False):
 
     index: int
     content: str
-    """The first 16 bytes of the content's SHA-256, base64url."""
+    """The first 16 bytes of the content's SHA-256, hex."""
 
 
 TABLES: Final[dict[str, Any]] = {
@@ -127,3 +127,6 @@ TABLES: Final[dict[str, Any]] = {
     REFERENCE: ReferenceRecord,
 }
 """Table name → record type. `nonce` holds the expiry of a consent that was spent."""
+
+RESIDENT: Final = frozenset({PARTICIPANT, PARAMETER, PROGRAM, SERIES, GRANT})
+"""The alliance's own tables: as small as the alliance, however many members it has."""

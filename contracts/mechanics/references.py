@@ -17,7 +17,7 @@ from msgspec import UNSET
 from contracts.mechanics.parameters import get_parameter
 from contracts.mechanics.records import REFERENCE, ReferenceRecord
 from ledger.calendar import MILLIS_PER_DAY
-from ledger.codec import encode, to_base64url
+from ledger.codec import encode
 from ledger.errors import Rejected
 from ledger.rule import Asked, BlockContext
 from ledger.state import Key, StateView
@@ -51,25 +51,21 @@ def check_reference(state: StateView, asked: Asked, message: Any) -> tuple[str, 
     if -ahead > get_parameter(state, block, "reference_horizon_days") * MILLIS_PER_DAY:
         raise Rejected("OCCURRED_TOO_LONG_AGO", occurred_at=message.occurred_at, time=block.time)
     content = compute_content(asked, message)
-    keys = reads_reference(block, asked.sender, message)
-    for table, key in keys:
-        taken: ReferenceRecord | None = state.get(table, key)
-        if taken is not None:
-            same = taken.content == content
-            raise Rejected("ALREADY_DONE" if same else "REFERENCE_CONFLICT", first=taken.index)
-    return REFERENCE, keys[0][1], ReferenceRecord(asked.index, content)
+    (_, key), (_, key_before) = reads_reference(block, asked.sender, message)
+    taken: ReferenceRecord | None = state.get(REFERENCE, key) or state.get(REFERENCE, key_before)
+    if taken is not None:
+        raise Rejected(
+            "ALREADY_DONE" if taken.content == content else "REFERENCE_CONFLICT", first=taken.index
+        )
+    return REFERENCE, key, ReferenceRecord(asked.index, content)
 
 
 def compute_content(asked: Asked, message: Any) -> str:
     """What makes two messages the same: all but the consent, which a retry may have had to renew."""
-    content = asked.content
-    if getattr(message, "consent", UNSET) is not UNSET:
-        fields = msgspec.structs.asdict(message)
-        content = encode(
-            [
-                [name, fields[name]]
-                for name in sorted(fields)
-                if name != "consent" and fields[name] is not UNSET
-            ]
-        )
-    return to_base64url(sha256(content).digest()[:16])
+    if getattr(message, "consent", UNSET) is UNSET:
+        return asked.content_hash[:16].hex()
+    fields = msgspec.structs.asdict(message)
+    kept = [
+        [name, fields[name]] for name in sorted(fields) if name != "consent" and fields[name] is not UNSET
+    ]
+    return sha256(encode(kept)).hexdigest()[:32]

@@ -15,10 +15,10 @@ from typing import Final
 from msgspec import UNSET
 
 from contracts.mechanics.clearing import compute_accrual_legs
-from contracts.mechanics.grants import check_grant, get_grant_key, use_grant
+from contracts.mechanics.grants import check_grant, use_grant
 from contracts.mechanics.lots import check_room, get_account, get_expiry_changes, reads_account
 from contracts.mechanics.members import get_member
-from contracts.mechanics.records import GRANT, MEMBER
+from contracts.mechanics.records import MEMBER
 from contracts.mechanics.references import check_reference, reads_reference
 from contracts.mechanics.terms import get_terms
 from contracts.messages.earning import Earn
@@ -73,7 +73,6 @@ def reads(block: BlockContext, sender: str, message: Earn) -> Iterable[Key]:
     return (
         *reads_reference(block, sender, message),
         (MEMBER, message.member),
-        (GRANT, get_grant_key(message.program, sender, "earn")),
         reads_account(message.member, message.program),
     )
 

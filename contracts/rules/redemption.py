@@ -17,10 +17,10 @@ from msgspec import UNSET, UnsetType
 
 from contracts.mechanics.clearing import compute_redemption_legs
 from contracts.mechanics.consent import check_consent, get_nonce_key
-from contracts.mechanics.grants import check_grant, get_grant_key, use_grant
+from contracts.mechanics.grants import check_grant, use_grant
 from contracts.mechanics.lots import get_account, reads_account, take_lots
 from contracts.mechanics.members import get_member
-from contracts.mechanics.records import GRANT, MEMBER, NONCE
+from contracts.mechanics.records import MEMBER, NONCE
 from contracts.mechanics.references import check_reference, reads_reference
 from contracts.mechanics.terms import get_series_terms, get_terms
 from contracts.messages.redemption import Redeem
@@ -76,7 +76,6 @@ def reads(block: BlockContext, sender: str, message: Redeem) -> Iterable[Key]:
     keys = [
         *reads_reference(block, sender, message),
         (MEMBER, message.member),
-        (GRANT, get_grant_key(message.program, sender, "redeem")),
         reads_account(message.member, message.program),
     ]
     if not isinstance(message.consent, UnsetType):

@@ -7,10 +7,11 @@ with NORMAL and none with FULL. A database that cannot promise this is not opene
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 
 from ledger.errors import InvariantBroken
 
@@ -22,9 +23,35 @@ _PRAGMAS = {
 }
 
 
+class Readers:
+    """One open reading connection a thread: a look-up costs its query and no more."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._local = threading.local()
+        self._all: list[Connection] = []
+
+    def get(self) -> Connection:
+        """This thread's connection; each statement on it sees what is committed by then."""
+        connection: Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            self._local.connection = connection
+            self._all.append(connection)
+        return connection
+
+    def close(self) -> None:
+        """Every thread's connection is closed."""
+        for connection in self._all:
+            connection.close()
+        self._all.clear()
+
+
 def open_sqlite(path: Path) -> Engine:
     """An engine over one SQLite file whose every connection keeps the promises above."""
-    engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False, "timeout": 30})
+    engine = create_engine(
+        f"sqlite:///{path}", connect_args={"check_same_thread": False, "timeout": 30}, max_overflow=-1
+    )
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
@@ -41,6 +68,7 @@ def open_sqlite(path: Path) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Any) -> None:
-        connection.exec_driver_sql("BEGIN")
+        if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+            connection.exec_driver_sql("BEGIN")
 
     return engine

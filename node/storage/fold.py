@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 
 from ledger.codec import encode
 from ledger.state import DUE_TABLE
+from node.storage.database import Readers
 from node.storage.lookups import LookupRows
 from node.storage.schema import Schema
 
@@ -26,52 +27,53 @@ _FOLD = "fold"
 class FoldStore:
     """Folded records: a `ledger.state.RecordSource`, and the writer of the fold."""
 
-    def __init__(self, engine: Engine, schema: Schema, tables: Mapping[str, Any]) -> None:
+    def __init__(self, engine: Engine, readers: Readers, schema: Schema, tables: Mapping[str, Any]) -> None:
         self._engine = engine
+        self._readers = readers
         self._schema = schema
         self._decoders = {name: msgspec.json.Decoder(kind) for name, kind in tables.items()}
 
     def load(self, wanted: Mapping[str, Sequence[str]]) -> list[tuple[str, str, Any]]:
         """The (table, key, record) of those that exist."""
         found: list[tuple[str, str, Any]] = []
-        with self._engine.connect() as connection:
-            for table, keys in wanted.items():
-                decode = self._decoders[table].decode
-                rows = connection.exec_driver_sql(
-                    f"SELECT key, value FROM state_{table} WHERE key IN (SELECT value FROM json_each(?))",  # noqa: S608
-                    (json.dumps(list(keys)),),
-                )
-                found += [(table, key, decode(value)) for key, value in rows]
+        connection = self._readers.get()
+        for table, keys in wanted.items():
+            decode = self._decoders[table].decode
+            rows = connection.exec_driver_sql(
+                f"SELECT key, value FROM state_{table} WHERE key IN (SELECT value FROM json_each(?))",  # noqa: S608
+                (json.dumps(list(keys)),),
+            )
+            found += [(table, key, decode(value)) for key, value in rows]
         return found
 
     def first_due(self, *, before: str, limit: int) -> list[str]:
         """The folded keys of the due table below ``before``, in order, at most ``limit``."""
-        with self._engine.connect() as connection:
-            rows = connection.exec_driver_sql(
-                f"SELECT key FROM state_{DUE_TABLE} WHERE key < ? ORDER BY key LIMIT ?",  # noqa: S608
-                (before, limit),
-            )
-            return [row[0] for row in rows]
+        connection = self._readers.get()
+        rows = connection.exec_driver_sql(
+            f"SELECT key FROM state_{DUE_TABLE} WHERE key < ? ORDER BY key LIMIT ?",  # noqa: S608
+            (before, limit),
+        )
+        return [row[0] for row in rows]
 
     def list_records(self, table: str) -> list[tuple[str, Any]]:
         """Every folded record of a table, in key order."""
         decode = self._decoders[table].decode
-        with self._engine.connect() as connection:
-            rows = connection.exec_driver_sql(f"SELECT key, value FROM state_{table} ORDER BY key")  # noqa: S608
-            return [(key, decode(value)) for key, value in rows]
+        connection = self._readers.get()
+        rows = connection.exec_driver_sql(f"SELECT key, value FROM state_{table} ORDER BY key")  # noqa: S608
+        return [(key, decode(value)) for key, value in rows]
 
     def list_raw_records(self, table: str) -> Iterable[tuple[str, bytes]]:
         """Every folded record of a table as stored bytes, for an audit."""
-        with self._engine.connect() as connection:
-            yield from (
-                (row[0], row[1])
-                for row in connection.exec_driver_sql(f"SELECT key, value FROM state_{table} ORDER BY key")  # noqa: S608
-            )
+        connection = self._readers.get()
+        yield from (
+            (row[0], row[1])
+            for row in connection.exec_driver_sql(f"SELECT key, value FROM state_{table} ORDER BY key")  # noqa: S608
+        )
 
     def read_mark(self) -> int | None:
         """The tree size that state and look-ups stand for, or None before the first fold."""
-        with self._engine.connect() as connection:
-            row = connection.exec_driver_sql("SELECT value FROM mark WHERE name = ?", (_FOLD,)).one_or_none()
+        connection = self._readers.get()
+        row = connection.exec_driver_sql("SELECT value FROM mark WHERE name = ?", (_FOLD,)).one_or_none()
         return None if row is None else int(row[0])
 
     def fold(self, *, size: int, changes: Mapping[str, Mapping[str, Any]], lookups: LookupRows) -> None:

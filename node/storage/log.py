@@ -16,13 +16,15 @@ from ledger.executor import ExecutedBlock
 from ledger.leaves import BLOCK_START
 from ledger.log.merkle import compute_leaf_hashes
 from ledger.log.tiles import TILE_WIDTH, FullTile, decode_bundle, encode_bundle
+from node.storage.database import Readers
 
 
 class LogStore:
     """Segments, tiles, blocks and the newest checkpoint."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, readers: Readers) -> None:
         self._engine = engine
+        self._readers = readers
         with engine.connect() as connection:
             self.size = self._read_size(connection)
         """Leaves that are durable."""
@@ -87,10 +89,10 @@ class LogStore:
     def read_leaves(self, first: int, end: int) -> list[bytes]:
         """The leaves [first, end), which must be there."""
         start = self._segment_start(first)
-        with self._engine.connect() as connection:
-            rows = connection.exec_driver_sql(
-                "SELECT first, data FROM segment WHERE first >= ? AND first < ? ORDER BY first", (start, end)
-            ).all()
+        connection = self._readers.get()
+        rows = connection.exec_driver_sql(
+            "SELECT first, data FROM segment WHERE first >= ? AND first < ? ORDER BY first", (start, end)
+        ).all()
         leaves: list[bytes] = []
         for position, data in rows:
             if position != start + len(leaves):
@@ -105,11 +107,11 @@ class LogStore:
         first = index * TILE_WIDTH
         if not 1 <= width <= TILE_WIDTH or index < 0 or first + width > self.size:
             return None
-        with self._engine.connect() as connection:
-            rows = connection.exec_driver_sql(
-                "SELECT data FROM segment WHERE first >= ? AND first < ? ORDER BY first",
-                (first, first + width),
-            ).all()
+        connection = self._readers.get()
+        rows = connection.exec_driver_sql(
+            "SELECT data FROM segment WHERE first >= ? AND first < ? ORDER BY first",
+            (first, first + width),
+        ).all()
         data = b"".join(row[0] for row in rows)
         return (
             data
@@ -119,10 +121,10 @@ class LogStore:
 
     def read_tile(self, level: int, index: int) -> bytes | None:
         """A full hash tile, or None."""
-        with self._engine.connect() as connection:
-            row = connection.exec_driver_sql(
-                "SELECT data FROM tile WHERE level = ? AND position = ?", (level, index)
-            ).one_or_none()
+        connection = self._readers.get()
+        row = connection.exec_driver_sql(
+            "SELECT data FROM tile WHERE level = ? AND position = ?", (level, index)
+        ).one_or_none()
         return None if row is None else bytes(row[0])
 
     def read_full_tile(self, level: int, index: int) -> bytes:
@@ -134,22 +136,22 @@ class LogStore:
 
     def list_tiles(self) -> Iterator[tuple[int, int, bytes]]:
         """Every stored tile: level, position, data."""
-        with self._engine.connect() as connection:
-            for level, position, data in connection.exec_driver_sql("SELECT level, position, data FROM tile"):
-                yield level, position, data
+        connection = self._readers.get()
+        for level, position, data in connection.exec_driver_sql("SELECT level, position, data FROM tile"):
+            yield level, position, data
 
     def find_block(self, index: int) -> tuple[int, int, int] | None:
         """Index of the block leaf that closes this leaf's block, its height and its time; None for genesis leaves."""
-        with self._engine.connect() as connection:
-            row = connection.exec_driver_sql(
-                "SELECT last, height, time FROM block WHERE last >= ? ORDER BY last LIMIT 1", (index,)
-            ).one_or_none()
+        connection = self._readers.get()
+        row = connection.exec_driver_sql(
+            "SELECT last, height, time FROM block WHERE last >= ? ORDER BY last LIMIT 1", (index,)
+        ).one_or_none()
         return None if row is None else (row[0], row[1], row[2])
 
     def list_blocks(self) -> list[tuple[int, int, int]]:
         """Every block: index of its leaf, height, time."""
-        with self._engine.connect() as connection:
-            rows = connection.exec_driver_sql("SELECT last, height, time FROM block ORDER BY last").all()
+        connection = self._readers.get()
+        rows = connection.exec_driver_sql("SELECT last, height, time FROM block ORDER BY last").all()
         return [(row[0], row[1], row[2]) for row in rows]
 
     def write_note(self, size: int, text: str) -> None:
@@ -160,10 +162,10 @@ class LogStore:
 
     def read_note(self) -> tuple[int, str] | None:
         """The newest stored checkpoint and its size."""
-        with self._engine.connect() as connection:
-            row = connection.exec_driver_sql(
-                "SELECT size, text FROM note ORDER BY size DESC LIMIT 1"
-            ).one_or_none()
+        connection = self._readers.get()
+        row = connection.exec_driver_sql(
+            "SELECT size, text FROM note ORDER BY size DESC LIMIT 1"
+        ).one_or_none()
         return None if row is None else (row[0], row[1])
 
     def _write_leaves(self, connection: Connection, first: int, leaves: Sequence[bytes]) -> None:
@@ -179,10 +181,8 @@ class LogStore:
 
     def _segment_start(self, index: int) -> int:
         """Where the row that holds this leaf begins."""
-        with self._engine.connect() as connection:
-            row = connection.exec_driver_sql(
-                "SELECT max(first) FROM segment WHERE first <= ?", (index,)
-            ).one()
+        connection = self._readers.get()
+        row = connection.exec_driver_sql("SELECT max(first) FROM segment WHERE first <= ?", (index,)).one()
         if row[0] is None:
             raise InvariantBroken("LEAVES_MISSING", index=index)
         return int(row[0])

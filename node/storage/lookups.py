@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
 from ledger.executor import ExecutedBlock
 from ledger.transaction import Transaction
+from node.storage.database import Readers
 from node.storage.schema import SEGMENT_BITS
 
 
@@ -71,8 +72,8 @@ class LookupRows:
 class Lookups:
     """Searches over folded rows and those in memory."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, readers: Readers) -> None:
+        self._readers = readers
         self.unfolded = LookupRows()
 
     def start_anew(self) -> LookupRows:
@@ -89,17 +90,17 @@ class Lookups:
         }
         newest = min(before - 1, 2**62) >> SEGMENT_BITS
         clause, extra = ("", ()) if program is None else (" AND program = ?", (program,))
-        with self._engine.connect() as connection:
-            top = connection.exec_driver_sql("SELECT max(segment) FROM history").scalar()
-            for segment in range(min(newest, -1 if top is None else top), -1, -1):
-                if len(found) >= limit:
-                    break
-                rows = connection.exec_driver_sql(
-                    "SELECT DISTINCT entry FROM history WHERE segment = ? AND member = ? AND entry < ?"  # noqa: S608
-                    f"{clause} ORDER BY entry DESC LIMIT ?",
-                    (segment, member, before, *extra, limit),
-                ).all()
-                found.update(row[0] for row in rows)
+        connection = self._readers.get()
+        top = connection.exec_driver_sql("SELECT max(segment) FROM history").scalar()
+        for segment in range(min(newest, -1 if top is None else top), -1, -1):
+            if len(found) >= limit:
+                break
+            rows = connection.exec_driver_sql(
+                "SELECT DISTINCT entry FROM history WHERE segment = ? AND member = ? AND entry < ?"  # noqa: S608
+                f"{clause} ORDER BY entry DESC LIMIT ?",
+                (segment, member, before, *extra, limit),
+            ).all()
+            found.update(row[0] for row in rows)
         return sorted(found, reverse=True)[:limit]
 
     def find_reference(self, sender: str, reference: str) -> list[int]:
@@ -109,14 +110,14 @@ class Lookups:
             for _, who, which, index in list(self.unfolded.references)
             if who == sender and which == reference
         }
-        with self._engine.connect() as connection:
-            top = connection.exec_driver_sql("SELECT max(segment) FROM lookup_reference").scalar()
-            for segment in range(-1 if top is None else top, -1, -1):
-                rows = connection.exec_driver_sql(
-                    "SELECT entry FROM lookup_reference WHERE segment = ? AND sender = ? AND reference = ?",
-                    (segment, sender, reference),
-                ).all()
-                found.update(row[0] for row in rows)
+        connection = self._readers.get()
+        top = connection.exec_driver_sql("SELECT max(segment) FROM lookup_reference").scalar()
+        for segment in range(-1 if top is None else top, -1, -1):
+            rows = connection.exec_driver_sql(
+                "SELECT entry FROM lookup_reference WHERE segment = ? AND sender = ? AND reference = ?",
+                (segment, sender, reference),
+            ).all()
+            found.update(row[0] for row in rows)
         return sorted(found)
 
     def find_transaction(self, sender: str, transaction_id: str) -> tuple[str, int] | None:
@@ -124,27 +125,27 @@ class Lookups:
         found = self.unfolded.by_transaction.get((sender, transaction_id))
         if found is not None:
             return found
-        with self._engine.connect() as connection:
-            top = connection.exec_driver_sql("SELECT max(segment) FROM lookup_transaction").scalar()
-            for segment in range(-1 if top is None else top, -1, -1):
-                row = connection.exec_driver_sql(
-                    "SELECT digest, entry FROM lookup_transaction WHERE segment = ? AND sender = ? AND id = ?"
-                    " ORDER BY entry DESC LIMIT 1",
-                    (segment, sender, transaction_id),
-                ).one_or_none()
-                if row is not None:
-                    return row[0], row[1]
+        connection = self._readers.get()
+        top = connection.exec_driver_sql("SELECT max(segment) FROM lookup_transaction").scalar()
+        for segment in range(-1 if top is None else top, -1, -1):
+            row = connection.exec_driver_sql(
+                "SELECT digest, entry FROM lookup_transaction WHERE segment = ? AND sender = ? AND id = ?"
+                " ORDER BY entry DESC LIMIT 1",
+                (segment, sender, transaction_id),
+            ).one_or_none()
+            if row is not None:
+                return row[0], row[1]
         return None
 
     def list_rows(self) -> LookupRows:
         """All folded rows, for an audit."""
         rows = LookupRows()
-        with self._engine.connect() as connection:
-            for table, columns, into in (
-                ("history", "segment, member, entry, program", rows.history),
-                ("lookup_reference", "segment, sender, reference, entry", rows.references),
-                ("lookup_transaction", "segment, sender, id, digest, entry", rows.transactions),
-            ):
-                found = connection.exec_driver_sql(f"SELECT {columns} FROM {table} ORDER BY {columns}")  # noqa: S608
-                into.extend(tuple(row) for row in found)
+        connection = self._readers.get()
+        for table, columns, into in (
+            ("history", "segment, member, entry, program", rows.history),
+            ("lookup_reference", "segment, sender, reference, entry", rows.references),
+            ("lookup_transaction", "segment, sender, id, digest, entry", rows.transactions),
+        ):
+            found = connection.exec_driver_sql(f"SELECT {columns} FROM {table} ORDER BY {columns}")  # noqa: S608
+            into.extend(tuple(row) for row in found)
         return rows

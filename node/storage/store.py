@@ -9,7 +9,7 @@ from sqlalchemy import inspect
 from ledger.errors import InvariantBroken
 from ledger.executor import make_tables
 from ledger.rule import Rulebook
-from node.storage.database import open_sqlite
+from node.storage.database import Readers, open_sqlite
 from node.storage.fold import FoldStore
 from node.storage.log import LogStore
 from node.storage.lookups import Lookups
@@ -21,12 +21,13 @@ class Store:
 
     def __init__(self, path: Path, rulebook: Rulebook) -> None:
         self._engine = open_sqlite(path)
+        self._readers = Readers(self._engine)
         self.tables = make_tables(rulebook)
         schema = Schema(self.tables)
         self._prepare(schema)
-        self.log = LogStore(self._engine)
-        self.fold = FoldStore(self._engine, schema, self.tables)
-        self.lookups = Lookups(self._engine)
+        self.log = LogStore(self._engine, self._readers)
+        self.fold = FoldStore(self._engine, self._readers, schema, self.tables)
+        self.lookups = Lookups(self._readers)
 
     def _prepare(self, schema: Schema) -> None:
         """The tables are there, and of the version this program knows."""
@@ -43,7 +44,8 @@ class Store:
 
     def close(self) -> None:
         """Every connection is closed; the write-ahead log is folded into the file."""
-        with self._engine.connect() as connection:
+        self._readers.close()
+        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
         self._engine.dispose()
 

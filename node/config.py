@@ -1,0 +1,204 @@
+"""A node's data directory: what is in it, how it begins, and whether it can be used.
+
+    DIR/genesis.jsonl        the genesis leaves, one a line: what this ledger is, for ever
+    DIR/policy.txt           the C2SP policy of epoch 0, to be handed to clients and auditors
+    DIR/ledger.db            log, state and look-ups (the node makes it)
+    DIR/lock                 held while a process uses the directory
+    DIR/keys/<purpose>.pem   the operator's and the log's private keys, encrypted
+    DIR/keys/passphrase      what opens them, unless COMMONPOINT_PASSPHRASE does
+    DIR/keys/token.secret    what bearer tokens are made with
+
+Reading what is public needs no key and no private mode, so an auditor can look at a copy without them.
+Everything the ledger says is in `ledger.db`; this module never opens it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import msgspec
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from contracts.rulebook import CURRENT_VERSION, RULEBOOKS
+from ledger.codec import decode, to_base64url
+from ledger.errors import InvalidBlock, Refused
+from ledger.genesis import (
+    Clock,
+    Genesis,
+    GenesisParameter,
+    GenesisParticipant,
+    Origin,
+    encode_genesis,
+    read_genesis,
+)
+from ledger.keys import SeedSigner
+from ledger.log.policy import format_policy
+from node import keystore
+from node.audit.verify import derive_policy
+from node.keystore import OPERATOR_PURPOSES, Unusable
+
+GENESIS_FILE: Final = "genesis.jsonl"
+POLICY_FILE: Final = "policy.txt"
+DATABASE_FILE: Final = "ledger.db"
+LOCK_FILE: Final = "lock"
+KEYS_FOLDER: Final = "keys"
+TOKEN_SECRET_FILE: Final = "token.secret"  # noqa: S105 - a file's name
+LOG_PURPOSE: Final = "log"
+
+
+class Settings(BaseSettings):
+    """What the environment may say instead of the command line: COMMONPOINT_TOKEN, COMMONPOINT_HOST, …
+
+    The passphrase is not here: `node.keystore` reads it at the one place where it is used.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="COMMONPOINT_", extra="ignore")
+
+    host: str = "127.0.0.1"
+    port: int = 8710
+    token: str | None = None
+
+
+class Config(NamedTuple):
+    """A data directory that was read."""
+
+    directory: Path
+    origin: Origin
+    policy: bytes
+
+    @property
+    def database(self) -> Path:
+        """The file with log, state and look-ups."""
+        return self.directory / DATABASE_FILE
+
+    @property
+    def lock(self) -> Path:
+        """The file that a process holds while it uses the directory."""
+        return self.directory / LOCK_FILE
+
+    @property
+    def keys(self) -> Path:
+        """The folder of private files."""
+        return self.directory / KEYS_FOLDER
+
+    def check_private(self) -> None:
+        """Nobody else can read the directory or a key. Raises `Unusable`."""
+        keystore.check_private_folder(self.keys)
+        keystore.check_mode(self.directory, allowed=0o700)
+
+    def open_signer(self, purpose: str) -> SeedSigner:
+        """The signer of a purpose. Raises `Unusable`."""
+        return keystore.open_signer(self.keys, purpose)
+
+    def read_token_secret(self) -> bytes:
+        """What bearer tokens are made with. Raises `Unusable`."""
+        return keystore.read_secret(self.keys / TOKEN_SECRET_FILE)
+
+
+def load_config(directory: Path) -> Config:
+    """What is public in a data directory. Raises `Unusable`, or `InvalidBlock` for a genesis that is none."""
+    genesis = directory / GENESIS_FILE
+    try:
+        data = genesis.read_bytes()
+        policy = (directory / POLICY_FILE).read_bytes()
+    except FileNotFoundError as error:
+        advice = f"Make a ledger there first: commonpoint init {directory}"
+        raise Unusable("NOT_A_DATA_DIRECTORY", advice=advice, missing=str(error.filename)) from None
+    except NotADirectoryError:
+        raise Unusable("NOT_A_FOLDER", advice="Name a folder.", path=str(directory)) from None
+    except PermissionError as error:
+        advice = "Run as the user who owns the directory."
+        raise Unusable("NOT_PERMITTED", advice=advice, path=str(error.filename)) from None
+    leaves = data.removesuffix(b"\n").split(b"\n")
+    return Config(directory=directory, origin=read_genesis(leaves), policy=policy)
+
+
+def init_data_dir(
+    directory: Path,
+    *,
+    name: str,
+    operator: str,
+    time: int,
+    operator_name: str | None = None,
+    participants: Sequence[GenesisParticipant] = (),
+    clock: Clock = "system",
+    currency: str = "CNY",
+    utc_offset_minutes: int = 480,
+    parameters: Mapping[str, int] | None = None,
+    seeds: Mapping[str, bytes] | None = None,
+) -> Config:
+    """A new data directory with the operator's keys and the log's in it. Raises `Unusable` or `InvalidBlock`.
+
+    The operator begins with keys to govern, transact and keep custody; other participants bring their public
+    keys. ``seeds`` by purpose (with ``log``) make a ledger that is the same every time: for demos and tests
+    alone.
+    """
+    purposes = (LOG_PURPOSE, *OPERATOR_PURPOSES)
+    kept = {purpose: (seeds or {}).get(purpose) or keystore.make_seed() for purpose in purposes}
+    own = keystore.describe_participant(
+        participant=operator,
+        name=operator_name or operator,
+        seeds={purpose: kept[purpose] for purpose in OPERATOR_PURPOSES},
+    )
+    settings = Genesis(
+        clock=clock,
+        currency=currency,
+        engine="solo",
+        log_key=to_base64url(SeedSigner(kept[LOG_PURPOSE]).public),
+        name=name,
+        operator=operator,
+        parameters=[
+            GenesisParameter(name=each, value=value) for each, value in sorted((parameters or {}).items())
+        ],
+        rulebook=CURRENT_VERSION,
+        time=time,
+        utc_offset_minutes=utc_offset_minutes,
+    )
+    # Nothing is written before all of it was found to be a genesis that a node would take.
+    origin = read_genesis(encode_genesis(settings, [own, *participants]))
+    _check_records(origin)
+    keystore.make_folder(directory)
+    keys = directory / KEYS_FOLDER
+    keystore.make_folder(keys)
+    keystore.write_keys(keys, kept)
+    keystore.write_secret(keys / TOKEN_SECRET_FILE)
+    keystore.write_private(directory / POLICY_FILE, format_policy(derive_policy(origin)))
+    # The genesis comes last: without it this is no data directory, so a crash before leaves none by half.
+    keystore.write_private(directory / GENESIS_FILE, b"".join(leaf + b"\n" for leaf in origin.leaves))
+    _sync_folder(directory)
+    return load_config(directory)
+
+
+def _check_records(origin: Origin) -> None:
+    """The registry would take every participant, key and parameter. Raises `InvalidBlock`."""
+    seen: dict[tuple[str, str], object] = {}
+    for table, key, record in RULEBOOKS[origin.settings.rulebook].genesis(origin):
+        if (table, key) in seen:
+            raise InvalidBlock("GENESIS_KEY", expected="each key once", found=key, index=0)
+        seen[table, key] = record
+
+
+def read_participant(path: Path) -> GenesisParticipant:
+    """A participant's own description of itself, as `commonpoint key new` writes it. Raises `Unusable`."""
+    try:
+        return decode(path.read_bytes().strip(), msgspec.json.Decoder(GenesisParticipant))
+    except Refused as refusal:
+        advice = "It is one line, written by commonpoint key new; take it as it is."
+        raise Unusable("PARTICIPANT_UNREADABLE", advice=advice, path=str(path), reason=str(refusal)) from None
+    except OSError as error:
+        advice = "Name the participant.json that commonpoint key new wrote."
+        raise Unusable(
+            "PARTICIPANT_UNREADABLE", advice=advice, path=str(path), reason=error.strerror
+        ) from None
+
+
+def _sync_folder(folder: Path) -> None:
+    """The folder's entries are on the disk too."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,208 @@
+"""One moment of a ledger's database, read for an audit: nothing is written, nothing is repaired, nothing is
+believed.
+
+A single read transaction spans the whole audit, so a node that goes on writing changes nothing in what is
+seen. What SQLite itself finds broken is a finding of the audit; what cannot be opened or is locked means that
+no audit took place.
+
+It is a `node.audit.sources.LeafSource` and a `node.audit.stored.StoredViews`; values are handed on as they
+are stored, whatever their type, since a value of another type is a change too.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import quote
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import DatabaseError
+
+from ledger.errors import InvalidBlock
+from ledger.log.tiles import TILE_WIDTH
+from node.audit.sources import SourceUnavailable
+from node.audit.stored import HISTORY, REFERENCES, TRANSACTIONS, Row
+from node.storage.schema import SCHEMA_VERSION, SEGMENT_BITS
+
+_LOOKUPS: Final = {
+    HISTORY: ("history", "entry, member, program"),
+    REFERENCES: ("lookup_reference", "entry, sender, reference"),
+    TRANSACTIONS: ("lookup_transaction", "entry, sender, id, digest"),
+}
+_NO_VERDICT: Final = frozenset(
+    {
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_AUTH,
+    }
+)
+"""What says nothing about the data: it was not reached."""
+
+
+class Snapshot:
+    """A database file as of the moment it was opened. Raises `SourceUnavailable` or, for a broken file,
+    `InvalidBlock`.
+    """
+
+    has_partial_tiles: Final = False
+    segment_leaves: Final = 1 << SEGMENT_BITS
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_file():
+            raise SourceUnavailable("DATABASE_MISSING", path=str(path))
+        self._engine = _open_read_only(path)
+        try:
+            self._connection = self._engine.connect()
+            version = self._get("SELECT value FROM mark WHERE name = 'schema'")
+        except DatabaseError as error:
+            raise _judge(error) from None
+        if version != SCHEMA_VERSION:
+            self.close()
+            raise SourceUnavailable("SCHEMA_VERSION", expected=SCHEMA_VERSION, found=version)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """The moment is let go of."""
+        self._connection.close()
+        self._engine.dispose()
+
+    def read_checkpoint(self) -> str:
+        """The newest stored checkpoint, or an empty text."""
+        text = self._get("SELECT text FROM note ORDER BY size DESC LIMIT 1")
+        return text if isinstance(text, str) else ""
+
+    def read_note_size(self) -> int | None:
+        """The size it is filed under."""
+        size: int | None = self._get("SELECT size FROM note ORDER BY size DESC LIMIT 1")
+        return size
+
+    def read_size(self) -> int:
+        """How many leaves are stored, as the last row of them says."""
+        for first, data in self._rows("SELECT first, data FROM segment ORDER BY first DESC LIMIT 1"):
+            return int(first) + _count_leaves(data)
+        return 0
+
+    def read_bundle(self, index: int, width: int) -> bytes | None:
+        """The leaves of a bundle up to the first that is missing."""
+        first = index * TILE_WIDTH
+        parts: list[bytes] = []
+        place = first
+        for begin, data in self._rows(
+            "SELECT first, data FROM segment WHERE first >= ? AND first < ? ORDER BY first",
+            first,
+            first + width,
+        ):
+            if begin != place or not isinstance(data, bytes):
+                break
+            parts.append(data)
+            place += _count_leaves(data)
+        return b"".join(parts) or None
+
+    def read_tile(self, level: int, index: int, width: int) -> bytes | None:
+        """A full hash tile as stored."""
+        del width  # only full ones are stored
+        tile = self._get("SELECT data FROM tile WHERE level = ? AND position = ?", level, index)
+        return tile if isinstance(tile, bytes) else None
+
+    def count_tiles(self) -> int:
+        """How many full hash tiles are stored."""
+        return int(self._get("SELECT count(*) FROM tile"))
+
+    def read_mark(self) -> int | None:
+        """The tree size that records and look-ups stand for, or None."""
+        mark: int | None = self._get("SELECT value FROM mark WHERE name = 'fold'")
+        return mark
+
+    def list_blocks(self) -> Iterator[tuple[int, int, int]]:
+        """Every block in order: index of its leaf, height, time."""
+        for row in self._rows("SELECT last, height, time FROM block ORDER BY last"):
+            yield row[0], row[1], row[2]
+
+    def list_records(self, table: str) -> Iterator[tuple[str, bytes]]:
+        """Every record of a state table in key order, as stored."""
+        for row in self._rows(f"SELECT key, value FROM state_{table} ORDER BY key"):  # noqa: S608
+            yield row[0], row[1]
+
+    def list_lookups(self, lookup: str, segment: int) -> Iterator[Row]:
+        """Every look-up row of one segment."""
+        table, columns = _LOOKUPS[lookup]
+        return self._rows(f"SELECT {columns} FROM {table} WHERE segment = ?", segment)  # noqa: S608
+
+    def find_lookup_outside(self, segment: int) -> Row | None:
+        """A look-up row of no segment from 0 to this one, if there is any."""
+        for table, columns in _LOOKUPS.values():
+            for row in self._rows(
+                f"SELECT {columns} FROM {table} WHERE segment > ? OR segment < 0 LIMIT 1",  # noqa: S608
+                segment,
+            ):
+                return row
+        return None
+
+    def _get(self, statement: str, *values: int) -> Any:
+        """The first value of the first row, or None."""
+        return next((row[0] for row in self._rows(statement, *values)), None)
+
+    def _rows(self, statement: str, *values: int) -> Iterator[Row]:
+        """The rows as plain tuples."""
+        try:
+            cursor = self._connection.exec_driver_sql(statement, values)
+            while rows := cursor.fetchmany(1000):
+                yield from map(tuple, rows)
+        except DatabaseError as error:
+            raise _judge(error) from None
+
+
+def _open_read_only(path: Path) -> Engine:
+    """An engine whose one connection cannot write and whose transaction is one moment."""
+    engine = create_engine(
+        f"sqlite:///file:{quote(str(path.resolve()))}?mode=ro&uri=true", connect_args={"timeout": 30}
+    )
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        # A flipped bit can leave text that is not UTF-8: it must come out as something to compare.
+        connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
+        connection.execute("PRAGMA query_only=ON")
+        connection.execute("PRAGMA trusted_schema=OFF")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+    return engine
+
+
+def _judge(error: DatabaseError) -> InvalidBlock | SourceUnavailable:
+    """A database that could not be reached gives no verdict; one that SQLite finds broken is bad."""
+    code = getattr(error.orig, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    if code & 0xFF in _NO_VERDICT:
+        return SourceUnavailable("DATABASE_UNREADABLE", reason=str(error.orig))
+    return InvalidBlock("DATABASE_MALFORMED", expected="a whole database", found=str(error.orig))
+
+
+def _count_leaves(data: Any) -> int:
+    """How many leaves a stored row holds; of a broken one those before the break."""
+    if not isinstance(data, bytes):
+        return 0
+    count = position = 0
+    end = len(data)
+    while position + 2 <= end:
+        position += 2 + (data[position] << 8) + data[position + 1]
+        count += position <= end
+    return count
