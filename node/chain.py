@@ -28,7 +28,7 @@ from ledger.log.note import sign_checkpoint
 from ledger.log.tiles import HashTree
 from ledger.rule import BlockContext
 from ledger.state import Changes, State
-from ledger.transaction import Transaction
+from ledger.transaction import KEY_TABLE, RegisteredKey, Transaction
 from node.answers import Proofs, Taken
 from node.storage.store import Store
 
@@ -168,6 +168,18 @@ class ChainKeeper:
             utc_offset_minutes=settings.utc_offset_minutes,
         )
         check_authority(self.reader, self.executor.rulebook, transaction, block)
+
+    def is_signed_by_sender(self, transaction: Transaction) -> bool:
+        """Whether a key of the sender, valid now or not, signed it."""
+        header = transaction.header
+        key: RegisteredKey | None = self.reader.get(KEY_TABLE, header.key)
+        if key is None or key.participant != header.sender:
+            return False
+        try:
+            transaction.verify_signature(key.public)
+        except Refused:
+            return False
+        return True
 
     def find_transaction(self, sender: str, transaction_id: str) -> tuple[str, Taken] | None:
         """The digest of a transaction in the log and what came of it."""

@@ -111,8 +111,9 @@ class NodeCore:
         check_contents(transaction, chain=self.chain)
         header = transaction.header
         known = self._chain.find_transaction(header.sender, header.id)
-        if known is not None and known[0] == header.digest:
-            # Whoever asks again hears the first answer, however old; only the same signed content counts as asking again.
+        if known is not None and known[0] == header.digest and self._chain.is_signed_by_sender(transaction):
+            # Whoever asks again hears the first answer, however old. The signature is asked for, though the key
+            # may be revoked by now: an answer tells balances, and an id and a digest alone are no secret.
             done: Future[Taken] = Future()
             done.set_result(known[1])
             return done
