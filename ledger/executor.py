@@ -277,12 +277,13 @@ class Executor:
     def _reads(self, block: BlockContext, transactions: Sequence[Transaction]) -> Iterable[tuple[str, str]]:
         """Every record that the block's messages will read, as far as they say."""
         rules = self.rulebook.rules
+        wanted: list[tuple[str, str]] = []
         for transaction in transactions:
-            header = transaction.header
-            yield KEY_TABLE, header.key
-            yield TRANSACTION_TABLE, f"{header.sender}|{header.id}"
+            sender = transaction.header.sender
+            wanted.append((TRANSACTION_TABLE, f"{sender}|{transaction.header.id}"))
             for message in transaction.messages:
-                yield from rules[type(message)].reads(block, header.sender, message)
+                wanted += rules[type(message)].reads(block, sender, message)
+        return wanted
 
 
 def _outcome_of(rejection: Rejected) -> Outcome:

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
-from ledger.calendar import get_day
+from ledger.calendar import MILLIS_PER_DAY, get_day
 from ledger.outcome import Outcome
 from ledger.posting import Posting
 from ledger.state import Key, StateView
@@ -22,7 +22,7 @@ from ledger.transaction import RegisteredKey
 class BlockContext:
     """The block a message is executed in: its place, its time, and what rules work out once a block."""
 
-    __slots__ = ("chain", "day", "height", "memo", "operator", "time", "utc_offset_minutes")
+    __slots__ = ("_offset_millis", "chain", "day", "height", "memo", "operator", "time", "utc_offset_minutes")
 
     def __init__(self, *, chain: str, height: int, time: int, operator: str, utc_offset_minutes: int) -> None:
         self.chain = chain
@@ -30,14 +30,15 @@ class BlockContext:
         self.time = time
         self.operator = operator
         self.utc_offset_minutes = utc_offset_minutes
+        self._offset_millis = utc_offset_minutes * 60_000
         self.day: int = get_day(time, utc_offset_minutes=utc_offset_minutes)
-        self.memo: dict[tuple[str, str], Any] = {}
+        self.memo: dict[tuple[str, str | int], Any] = {}
         """Values that cannot change within one block (terms in force, parameters), worked out on first use.
         """
 
     def day_of(self, time: int) -> int:
         """The day of another instant, in the chain's offset."""
-        return get_day(time, utc_offset_minutes=self.utc_offset_minutes)
+        return (time + self._offset_millis) // MILLIS_PER_DAY
 
 
 class Asked(Struct, frozen=True, gc=False):
@@ -53,7 +54,10 @@ class Asked(Struct, frozen=True, gc=False):
 
 
 class Decision(NamedTuple):
-    """What a rule decided: the outcome to record (with its legs), the points to move, the records to write."""
+    """What a rule decided.
+
+    The outcome to record (with its legs), the points to move, the records to write.
+    """
 
     outcome: Outcome
     postings: Sequence[Posting] = ()

@@ -1,11 +1,13 @@
 """State: records by table and key, with prefetch, begin, commit and roll back.
 
-The state is a view of the log and holds nothing that replaying it would not bring back. A block writes into a pending
-layer which `commit` makes current once its leaves are durable and `roll_back` forgets. Behind the records in memory may
-stand a `RecordSource` (a database with everything up to the last fold); what is not in memory is loaded from it, in bulk
-by `prefetch`, or singly where a rule reads what nobody announced. An auditor's replay has no source: all is in memory.
+The state is a view of the log and holds nothing that replaying it would not bring back. A block writes into a
+pending layer which `commit` makes current once its leaves are durable and `roll_back` forgets. Behind the
+records in memory may stand a `RecordSource` (a database with everything up to the last fold); what is not in
+memory is loaded from it, in bulk by `prefetch`, or singly where a rule reads what nobody announced. An
+auditor's replay has no source: all is in memory.
 
-Which tables there are, and what their records look like, is said by whoever makes the state; this module moves them.
+Which tables there are, and what their records look like, is said by whoever makes the state; this module
+moves them.
 """
 
 from __future__ import annotations
@@ -108,8 +110,8 @@ class State:
     def peek(self, table: str, key: str, source: RecordSource | None) -> Any:
         """The record as of the last committed block, read from another thread: nothing is remembered.
 
-        ``source`` is that thread's own. A reader that stored what it loaded could overwrite what the executor has
-        committed since.
+        ``source`` is that thread's own. A reader that stored what it loaded could overwrite what the executor
+        has committed since.
         """
         record = self._current[table].get(key, _MISSING)
         if record is not _MISSING:
@@ -120,11 +122,17 @@ class State:
         return None
 
     def list_remembered(self, table: str) -> list[tuple[str, Any]]:
-        """The records of a table that are in memory, None for those known to be absent: over a source's, the whole."""
+        """The records of a table that are in memory, None for those known to be absent.
+
+        Over a source's, the whole.
+        """
         return list(self._current[table].items())
 
     def prefetch(self, wanted: Iterable[Key]) -> None:
-        """Bring what a block will read into memory with one read of the source. Never changes what `get` answers."""
+        """Bring what a block will read into memory with one read of the source.
+
+        Never changes what `get` answers.
+        """
         if self._source is None:
             return
         absent: dict[str, dict[str, None]] = {}
@@ -198,12 +206,16 @@ class State:
         self._in_block = False
 
     def first_due(self, *, before: str, limit: int) -> list[str]:
-        """The keys of the due table below ``before``, in order. Read at the start of a block, before any write."""
+        """The keys of the due table below ``before``, in order.
+
+        Read at the start of a block, before any write.
+        """
         stored = self._source.first_due if self._source is not None else None
         return self._due.first(before=before, limit=limit, stored=stored)
 
     def forget(self, *, keep_below: int) -> None:
-        """Everything in memory is in the source now: make room where more than ``keep_below`` records are held.
+        """Everything in memory is in the source now: make room where more than ``keep_below`` records are
+        held.
 
         Only right after a fold. Resident tables stay.
         """

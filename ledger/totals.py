@@ -36,15 +36,23 @@ and reason.
 
 def apply_posting(state: State, posting: Posting) -> None:
     """Points have moved between two accounts."""
-    for name, change in ((posting.source, debit), (posting.destination, credit)):
-        if name in SYSTEM_ACCOUNTS:
-            key = f"{posting.program}|{name}"
-            state.put(TALLY_TABLE, key, (state.get(TALLY_TABLE, key) or 0) + posting.lot.points)
-        else:
-            key = get_account_key(name, posting.program)
-            account = change(state.get(ACCOUNT_TABLE, key) or EMPTY_ACCOUNT, posting.lot)
-            # An empty account is removed: the state holds nothing that a stranger's replay would not.
-            state.put(ACCOUNT_TABLE, key, account if account.lots else None)
+    program, source, destination, lot = posting
+    if source in SYSTEM_ACCOUNTS:
+        _add_to_tally(state, f"{program}|{source}", lot.points)
+    else:
+        key = get_account_key(source, program)
+        account = debit(state.get(ACCOUNT_TABLE, key) or EMPTY_ACCOUNT, lot)
+        # An empty account is removed: the state holds nothing that a stranger's replay would not.
+        state.put(ACCOUNT_TABLE, key, account if account.lots else None)
+    if destination in SYSTEM_ACCOUNTS:
+        _add_to_tally(state, f"{program}|{destination}", lot.points)
+    else:
+        key = get_account_key(destination, program)
+        state.put(ACCOUNT_TABLE, key, credit(state.get(ACCOUNT_TABLE, key) or EMPTY_ACCOUNT, lot))
+
+
+def _add_to_tally(state: State, key: str, points: int) -> None:
+    state.put(TALLY_TABLE, key, (state.get(TALLY_TABLE, key) or 0) + points)
 
 
 def apply_leg(state: State, leg: Leg) -> None:

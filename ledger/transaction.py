@@ -97,7 +97,10 @@ class Transaction:
 
     @property
     def message_hashes(self) -> list[bytes]:
-        """SHA-256 of each message's canonical bytes: the digest is made of them, and so is what makes two the same."""
+        """SHA-256 of each message's canonical bytes.
+
+        The digest is made of them, and so is what makes two the same.
+        """
         if self._message_hashes is None:
             self._message_hashes = [sha256(message).digest() for message in self.message_bytes]
         return self._message_hashes

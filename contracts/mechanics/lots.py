@@ -26,14 +26,12 @@ def reads_account(member: str, program: str) -> Key:
     return ACCOUNT_TABLE, get_account_key(member, program)
 
 
-def is_spendable(lot: Lot, *, day: int) -> bool:
-    """Whether a lot's points can be spent on this day."""
-    return lot.expires >= day and lot.spendable_from <= day
-
-
 def get_available(account: Account, *, day: int) -> int:
     """How many points can be spent today: neither past their day, nor cooling, nor held."""
-    spendable = sum(lot.points for lot in account.lots if is_spendable(lot, day=day))
+    spendable = 0
+    for lot in account.lots:
+        if lot.expires >= day >= lot.spendable_from:
+            spendable += lot.points
     return max(0, spendable - account.held)
 
 
@@ -47,7 +45,7 @@ def take_lots(account: Account, points: int, *, day: int, series: str | None = N
     taken: list[Lot] = []
     wanted = points
     for lot in account.lots:
-        if not is_spendable(lot, day=day) or (series is not None and lot.series != series):
+        if not lot.expires >= day >= lot.spendable_from or (series is not None and lot.series != series):
             continue
         part = min(lot.points, wanted)
         taken.append(
@@ -77,6 +75,12 @@ def get_expiry_changes(
     """The due work that new lots bring: one entry an account and day, written when the first lot of that day
     comes.
     """
-    known = {lot.expires for lot in account.lots}
-    days = {lot.expires for lot in new} - known
-    return [change for day in sorted(days) if (change := get_due_change(day, member, program)) is not None]
+    known = [lot.expires for lot in account.lots]
+    changes = []
+    for lot in new:
+        if lot.expires not in known:
+            known.append(lot.expires)
+            change = get_due_change(lot.expires, member, program)
+            if change is not None:
+                changes.append(change)
+    return changes

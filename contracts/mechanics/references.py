@@ -23,19 +23,22 @@ from ledger.rule import Asked, BlockContext
 from ledger.state import Key, StateView
 
 
-def get_reference_key(day: int, sender: str, kind: str, program: str, reference: str) -> str:
-    """The state key under which a reference is taken."""
-    return f"{day:07d}|{sender}|{kind}|{program}|{reference}"
+def get_reference_keys(block: BlockContext, sender: str, message: Any) -> tuple[str, str]:
+    """The state keys of a reference on the day of `occurred_at`, under which it is taken, and on the day
+    before.
+    """
+    day = block.day_of(message.occurred_at)
+    days = block.memo.get((REFERENCE, day))
+    if days is None:
+        days = block.memo[REFERENCE, day] = (f"{day:07d}|", f"{day - 1:07d}|")
+    rest = f"{sender}|{message.__struct_config__.tag}|{message.program}|{message.reference}"
+    return days[0] + rest, days[1] + rest
 
 
 def reads_reference(block: BlockContext, sender: str, message: Any) -> tuple[Key, Key]:
     """The two records that `check_reference` reads."""
-    kind = message.__struct_config__.tag
-    day = block.day_of(message.occurred_at)
-    return (
-        (REFERENCE, get_reference_key(day, sender, kind, message.program, message.reference)),
-        (REFERENCE, get_reference_key(day - 1, sender, kind, message.program, message.reference)),
-    )
+    key, key_before = get_reference_keys(block, sender, message)
+    return (REFERENCE, key), (REFERENCE, key_before)
 
 
 def check_reference(state: StateView, asked: Asked, message: Any) -> tuple[str, str, ReferenceRecord]:
@@ -51,7 +54,7 @@ def check_reference(state: StateView, asked: Asked, message: Any) -> tuple[str, 
     if -ahead > get_parameter(state, block, "reference_horizon_days") * MILLIS_PER_DAY:
         raise Rejected("OCCURRED_TOO_LONG_AGO", occurred_at=message.occurred_at, time=block.time)
     content = compute_content(asked, message)
-    (_, key), (_, key_before) = reads_reference(block, asked.sender, message)
+    key, key_before = get_reference_keys(block, asked.sender, message)
     taken: ReferenceRecord | None = state.get(REFERENCE, key) or state.get(REFERENCE, key_before)
     if taken is not None:
         raise Rejected(

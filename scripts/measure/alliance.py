@@ -1,4 +1,6 @@
-"""An alliance to measure with: an operator, two merchants with programs that trade with each other, members with keys."""
+"""An alliance to measure with: an operator, two merchants with programs that trade with each other, members
+with keys.
+"""
 
 from __future__ import annotations
 
@@ -119,12 +121,18 @@ class Alliance:
         for start in range(0, len(self.members), 2_000):
             some = self.members[start : start + 2_000]
             for who in (FRESH, PETROL):
-                yield self.sign(who, "custody", [self._enrol(member) for member in some if self._homes[member] == who])
+                yield self.sign(
+                    who, "custody", [self._enrol(member) for member in some if self._homes[member] == who]
+                )
             for who in (FRESH, PETROL):
-                yield self.sign(who, "transact", [self._earn(who, member, 100_000_000_000) for member in some])
+                yield self.sign(
+                    who, "transact", [self._earn(who, member, 100_000_000_000) for member in some]
+                )
 
     def make_load(self, transactions: int, *, batch: int) -> list[bytes]:
-        """Transactions of ``batch`` messages in the mix: 70 earn, 5 partner earn, 16 home, 7 elsewhere, 2 exchange."""
+        """Transactions of ``batch`` messages in the mix: 70 earn, 5 partner earn, 16 home, 7 elsewhere, 2
+        exchange.
+        """
         return [self._make_transaction(batch) for _ in range(transactions)]
 
     def _make_transaction(self, batch: int) -> bytes:
@@ -135,9 +143,13 @@ class Alliance:
             kind = self._random.randrange(100)
             member = self._random.choice(self._customers[who] if 75 <= kind < 91 else self.members)
             if kind < 70:
-                messages.append(self._earn(who, member, self._random.randrange(1_000_000, 300_000_000, 10_000)))
+                messages.append(
+                    self._earn(who, member, self._random.randrange(1_000_000, 300_000_000, 10_000))
+                )
             elif kind < 75:
-                messages.append(self._earn(other, member, self._random.randrange(1_000_000, 300_000_000, 10_000)))
+                messages.append(
+                    self._earn(other, member, self._random.randrange(1_000_000, 300_000_000, 10_000))
+                )
             elif kind < 91:
                 messages.append(self._redeem(who, who, member))
             elif kind < 98:
@@ -207,7 +219,9 @@ class Alliance:
     def _enrol(self, member: str) -> Enrol:
         wallet = self._wallets[member] = make_signer(self._seed, member)
         public = to_base64url(wallet.public)
-        possession = wallet.sign(encode_possession(self.origin.chain, PossessionText(member=member, public=public)))
+        possession = wallet.sign(
+            encode_possession(self.origin.chain, PossessionText(member=member, public=public))
+        )
         return Enrol(key=MemberKey(possession=to_base64url(possession), public=public), member=member)
 
     def _make_reference(self) -> str:

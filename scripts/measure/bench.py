@@ -1,7 +1,8 @@
 """The benchmark: the ledger and this machine's raw limits in one run, so that every figure is also a ratio.
 
-Load is signed before the clock starts. Every run checks that what it sent was applied. In-process runs go through
-`NodeCore.submit`, HTTP runs through a node in its own process and this process as the client; both are durable.
+Load is signed before the clock starts. Every run checks that what it sent was applied. In-process runs go
+through `NodeCore.submit`, HTTP runs through a node in its own process and this process as the client; both
+are durable.
 """
 
 from __future__ import annotations

@@ -14,7 +14,10 @@ from ledger.keys import SeedSigner, is_valid_signature
 
 
 def measure_raw(folder: Path, *, seconds: float) -> dict[str, int]:
-    """Operations a second: signature checks on one and two threads, SHA-256 of 200 bytes, SQLite rows, syncs."""
+    """Operations a second.
+
+    Signature checks on one and two threads, SHA-256 of 200 bytes, SQLite rows, syncs.
+    """
     return {
         "ed25519_verify_per_second": _rate(_make_verify(), seconds),
         "ed25519_verify_two_threads_per_second": _rate_two_threads(_make_verify(), seconds),
