@@ -7,6 +7,9 @@
       → the engine answers
       → now and then: checkpoint stored, fold       a crash here: the start re-executes from the last fold
 
+A checkpoint is signed over what is durable, was executed and was read back, and over nothing else; so a start
+signs only once it has re-executed the rest of the log.
+
 One thread makes blocks. Readers on other threads take the lock for what a commit moves as one: tree, head,
 checkpoint.
 """
@@ -19,7 +22,7 @@ from typing import Any, Final
 
 from ledger.admission import check_authority
 from ledger.errors import InvariantBroken, Refused
-from ledger.executor import Answer, ExecutedBlock, Executor, Head
+from ledger.executor import Answer, ExecutedBlock, Executor, Head, get_resident_tables
 from ledger.genesis import Origin
 from ledger.keys import Signer
 from ledger.leaves import ENTRY_DECODER, TRANSACTION_LEAF_DECODER
@@ -27,7 +30,7 @@ from ledger.log import merkle
 from ledger.log.note import sign_checkpoint
 from ledger.log.tiles import HashTree
 from ledger.rule import BlockContext
-from ledger.state import Changes, State
+from ledger.state import Changes
 from ledger.transaction import KEY_TABLE, RegisteredKey, Transaction
 from node.answers import Proofs, Taken
 from node.storage.store import Store
@@ -35,6 +38,8 @@ from node.storage.store import Store
 FOLD_RECORDS_MAX: Final = 60_000
 """With so many changed records a fold is due, however busy the node is: it bounds what a start re-executes.
 """
+FOLD_ROWS_MAX: Final = 400_000
+"""And with so many look-up rows: what is turned down changes no record and is looked up all the same."""
 REMEMBERED_RECORDS_MAX: Final = 400_000
 """Records of one table that stay in memory after a fold."""
 
@@ -44,9 +49,10 @@ Step = Callable[[str], None]
 class StateReader:
     """The committed state for any thread, remembering nothing."""
 
-    def __init__(self, state: State, store: Store) -> None:
-        self._state = state
+    def __init__(self, executor: Executor, store: Store) -> None:
+        self._state = executor.state
         self._store = store
+        self._resident = get_resident_tables(executor.rulebook)
 
     def get(self, table: str, key: str) -> Any:
         """The record as of the last committed block, or None."""
@@ -58,7 +64,8 @@ class StateReader:
 
     def list_records(self, table: str) -> list[tuple[str, Any]]:
         """Every record of a small table, in key order."""
-        rows = dict(self._store.fold.list_records(table))
+        # A table that is whole in memory has lost there what was removed, before the fold has heard of it.
+        rows = {} if table in self._resident else dict(self._store.fold.list_records(table))
         rows.update(self._state.list_remembered(table))
         return sorted((key, record) for key, record in rows.items() if record is not None)
 
@@ -74,12 +81,13 @@ class ChainKeeper:
         executor: Executor,
         tree: HashTree,
         signer: Signer,
-        on_step: Step = lambda step: None,
+        note: tuple[int, str] | None,
+        on_step: Step = lambda _step: None,
     ) -> None:
         self.origin = origin
         self.store = store
         self.executor = executor
-        self.reader = StateReader(executor.state, store)
+        self.reader = StateReader(executor, store)
         self._tree = tree
         self._signer = signer
         self._on_step = on_step
@@ -89,9 +97,8 @@ class ChainKeeper:
         self._head: Head = executor.head
         self._unfolded: dict[str, dict[str, Any]] = {}
         self._unfolded_count = 0
-        self._stored_note_size = -1
-        self._signed_size = tree.size
-        self.checkpoint = self._sign()
+        self._signed_size, self.checkpoint = note or (-1, "")
+        self._stored_note_size = self._signed_size
 
     @property
     def head(self) -> Head:
@@ -106,18 +113,14 @@ class ChainKeeper:
         self._on_step("executed")
         with self._lock:
             tiles = self._tree.extend(block.leaf_hashes)
+            # A reader may ask for a tile that has just become full before it is stored.
+            self.store.log.hold(tiles)
         self.store.log.append(block, tiles)
         self._on_step("appended")
         self.take_up(block, transactions, self.executor.state.commit())
         self._on_step("committed")
         self.store.log.check_read_back(block.first, block.leaf_hashes)
-        checkpoint = self._sign()
-        self._on_step("signed")
-        with self._lock:
-            self.checkpoint = checkpoint
-            self._signed_size = block.head.size
-            self._head = block.head
-            self._moved.notify_all()
+        self.show_head()
         return block
 
     def take_up(self, block: ExecutedBlock, transactions: Sequence[Transaction], changes: Changes) -> None:
@@ -130,14 +133,20 @@ class ChainKeeper:
         self.store.lookups.unfolded.add_block(block, transactions)
 
     def show_head(self) -> None:
-        """Readers see the head that a start has re-executed to."""
+        """Readers see the head of what was executed, under a checkpoint over all of it."""
+        head = self.executor.head
+        checkpoint = self._sign(head.size)
+        self._on_step("signed")
         with self._lock:
-            self._head = self.executor.head
+            self.checkpoint = checkpoint
+            self._signed_size = head.size
+            self._head = head
             self._moved.notify_all()
 
     def fold_if_due(self) -> None:
         """Fold when enough has gathered."""
-        if self._unfolded_count >= FOLD_RECORDS_MAX:
+        rows = self.store.lookups.unfolded.count
+        if self._unfolded_count >= FOLD_RECORDS_MAX or rows >= FOLD_ROWS_MAX:
             self.fold_all()
 
     def fold_all(self) -> None:
@@ -187,6 +196,9 @@ class ChainKeeper:
         if found is None:
             return None
         digest, index = found
+        if index >= self._head.size:
+            # Its block is executed and durable, but not signed yet: there is nothing to prove an answer with.
+            return None
         leaf = TRANSACTION_LEAF_DECODER.decode(self.store.log.read_leaf(index))
         leaves = self.store.log.read_leaves(index + 1, index + 1 + leaf.header.count)
         outcomes = tuple(bytes(ENTRY_DECODER.decode(entry).outcome) for entry in leaves)
@@ -201,6 +213,8 @@ class ChainKeeper:
         """A range proof against the newest checkpoint. Raises `Refused` ``BAD_SIZES``."""
         with self._lock:
             size = self._head.size
+            if not 0 <= first < end <= size:
+                raise Refused("BAD_SIZES", first=first, end=end, size=size)
             consistency = None
             if trusted_size is not None:
                 consistency = self._prove_consistency(trusted_size, size)
@@ -242,10 +256,12 @@ class ChainKeeper:
         with self._moved:
             return self._moved.wait_for(lambda: self._head.height >= height, timeout_seconds)
 
-    def _sign(self) -> str:
-        """A checkpoint over all that is durable."""
+    def _sign(self, executed: int) -> str:
+        """A checkpoint over all that is durable, and executed."""
         with self._lock:
             size, root = self._tree.size, self._tree.root()
-        if size != self.store.log.size:
-            raise InvariantBroken("CHECKPOINT_BEYOND_LOG", tree=size, log=self.store.log.size)
+        if not size == executed == self.store.log.size:
+            raise InvariantBroken(
+                "CHECKPOINT_BEYOND_LOG", tree=size, executed=executed, log=self.store.log.size
+            )
         return sign_checkpoint(origin=self.origin.chain, size=size, root=root, signer=self._signer)

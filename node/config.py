@@ -98,11 +98,17 @@ class Config(NamedTuple):
         return keystore.read_secret(self.keys / TOKEN_SECRET_FILE)
 
 
-def load_config(directory: Path) -> Config:
-    """What is public in a data directory. Raises `Unusable`, or `InvalidBlock` for a genesis that is none."""
-    genesis = directory / GENESIS_FILE
+class PublicFiles(NamedTuple):
+    """What anybody may see of a data directory besides its database, as it stands there."""
+
+    genesis: tuple[bytes, ...]
+    policy: bytes
+
+
+def read_public_files(directory: Path) -> PublicFiles:
+    """The genesis leaves and the policy, believed by nobody yet. Raises `Unusable`."""
     try:
-        data = genesis.read_bytes()
+        genesis = (directory / GENESIS_FILE).read_bytes()
         policy = (directory / POLICY_FILE).read_bytes()
     except FileNotFoundError as error:
         advice = f"Make a ledger there first: commonpoint init {directory}"
@@ -112,8 +118,13 @@ def load_config(directory: Path) -> Config:
     except PermissionError as error:
         advice = "Run as the user who owns the directory."
         raise Unusable("NOT_PERMITTED", advice=advice, path=str(error.filename)) from None
-    leaves = data.removesuffix(b"\n").split(b"\n")
-    return Config(directory=directory, origin=read_genesis(leaves), policy=policy)
+    return PublicFiles(tuple(genesis.removesuffix(b"\n").split(b"\n")), policy)
+
+
+def load_config(directory: Path) -> Config:
+    """A data directory. Raises `Unusable`, or `InvalidBlock` where its genesis is none."""
+    files = read_public_files(directory)
+    return Config(directory=directory, origin=read_genesis(files.genesis), policy=files.policy)
 
 
 def init_data_dir(

@@ -1,7 +1,8 @@
 """The core of a node: what the API, the command line and the sandbox drive, whatever the engine.
 
-`NodeCore.open` reads the genesis and the last fold, re-executes the rest of the log, and only then opens intake. From then on
-`submit` admits, the engine orders, the chain decides and remembers, and every read answers from what is committed.
+`NodeCore.open` reads the genesis and the last fold, re-executes the rest of the log, and only then opens
+intake. From then on `submit` admits, the engine orders, the chain decides and remembers, and every read
+answers from what is committed.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from ledger.genesis import Origin, read_genesis
 from ledger.keys import Signer
 from ledger.log.note import VerifierKey, encode_vkey
 from ledger.log.policy import Policy, format_policy
-from ledger.transaction import TransactionDecoder, check_contents
+from ledger.transaction import Transaction, TransactionDecoder, check_contents
 from node.answers import Proofs, Taken
 from node.chain import ChainKeeper, Step
 from node.engine.solo import SoloEngine
@@ -35,7 +36,7 @@ def get_system_time() -> int:
 
 
 def make_policy(origin: Origin) -> tuple[str, str]:
-    """The log's verifier key and the C2SP tlog-policy of epoch 0, which both follow from the genesis alone."""
+    """The log's verifier key and the policy of epoch 0, which both follow from the genesis alone."""
     public = from_base64url(origin.settings.log_key, size=32)
     vkey = VerifierKey.for_log(origin.chain, public)
     return encode_vkey(vkey), format_policy(Policy.for_log(vkey)).decode()
@@ -44,15 +45,18 @@ def make_policy(origin: Origin) -> tuple[str, str]:
 class NodeCore:
     """One running ledger."""
 
-    def __init__(self, chain: ChainKeeper, *, clock: Callable[[], int]) -> None:
+    def __init__(
+        self, chain: ChainKeeper, *, clock: Callable[[], int], is_told: bool | None = None
+    ) -> None:
         settings = chain.origin.settings
         self._chain = chain
-        self._is_simulated = settings.clock == "simulated"
+        self._is_told = is_told if is_told is not None else settings.clock == "simulated"
+        """Whether blocks are cut only when somebody says so, and at the time they say."""
         self._clock = clock
         self._mempool = Mempool()
         self._decoder = TransactionDecoder(chain.executor.rulebook.message_type)
         self._engine = SoloEngine(
-            chain, self._mempool, clock=None if self._is_simulated else clock, on_failure=self._note_failure
+            chain, self._mempool, clock=None if self._is_told else clock, on_failure=self._note_failure
         )
         self.origin = chain.origin
         self.chain = chain.origin.chain
@@ -69,11 +73,15 @@ class NodeCore:
         genesis: Sequence[bytes],
         signer: Signer,
         clock: Callable[[], int] = get_system_time,
-        on_step: Step = lambda step: None,
+        on_step: Step = lambda _step: None,
+        is_told: bool | None = None,
     ) -> NodeCore:
         """The ledger in this database, made from ``genesis`` where the database is new.
 
-        Raises `InvalidBlock` or `InvariantBroken` where the log, its checkpoint and its re-execution do not agree.
+        A simulated chain cuts blocks only when it `is_told`, unless that is said to be otherwise.
+
+        Raises `InvalidBlock`, `InvariantBroken` or `Unverified` where the log, its checkpoint and its
+        re-execution do not agree.
         """
         origin = read_genesis(genesis)
         if signer.public != from_base64url(origin.settings.log_key, size=32):
@@ -82,8 +90,12 @@ class NodeCore:
         if rulebook is None:
             raise InvariantBroken("RULEBOOK_UNKNOWN", version=origin.settings.rulebook)
         store = open_store(database, rulebook)
-        chain = load_chain(store, origin=origin, rulebook=rulebook, signer=signer, on_step=on_step)
-        return cls(chain, clock=clock)
+        try:
+            chain = load_chain(store, origin=origin, rulebook=rulebook, signer=signer, on_step=on_step)
+        except BaseException:
+            store.close()
+            raise
+        return cls(chain, clock=clock, is_told=is_told)
 
     @property
     def head(self) -> Head:
@@ -98,7 +110,7 @@ class NodeCore:
     @property
     def is_ready(self) -> bool:
         """Whether intake is open."""
-        return self._engine.failure is None
+        return self._engine.is_open
 
     @property
     def waiting(self) -> int:
@@ -106,27 +118,53 @@ class NodeCore:
         return len(self._mempool)
 
     def submit(self, data: bytes) -> Future[Taken]:
-        """Admit a transaction. Raises `Refused` at once, or the future does, in the order of docs/spec/messages.md."""
+        """Admit a transaction.
+
+        Raises `Refused` at once, or the future does, in the order of docs/spec/messages.md.
+        """
         transaction = self._decoder.decode(data)
         check_contents(transaction, chain=self.chain)
         header = transaction.header
         known = self._chain.find_transaction(header.sender, header.id)
-        if known is not None and known[0] == header.digest and self._chain.is_signed_by_sender(transaction):
-            # Whoever asks again hears the first answer, however old. The signature is asked for, though the key
-            # may be revoked by now: an answer tells balances, and an id and a digest alone are no secret.
+        refusal: Refused | None = None
+        if not self._is_repeat(transaction, known):
+            try:
+                self._chain.check_intake(
+                    transaction, time=self._chain.head.time if self._is_told else self._clock()
+                )
+            except Refused as error:
+                # The block that took it may have been finished since we looked, and what was taken is never
+                # refused.
+                refusal = error
+                known = self._chain.find_transaction(header.sender, header.id)
+        if known is not None and self._is_repeat(transaction, known):
             done: Future[Taken] = Future()
             done.set_result(known[1])
             return done
-        self._chain.check_intake(
-            transaction, time=self._chain.head.time if self._is_simulated else self._clock()
-        )
+        if refusal is not None:
+            raise refusal
         if known is not None:
             raise Refused("ID_CONFLICT", id=header.id)
         return self._mempool.add(transaction)
 
+    def _is_repeat(self, transaction: Transaction, known: tuple[str, Taken] | None) -> bool:
+        """Whether its sender asks again for what is in the log, and so hears the first answer, however old.
+
+        The signature is asked for, though the key may be revoked by now: an answer tells balances, and an id
+        and a digest alone are no secret.
+        """
+        return (
+            known is not None
+            and known[0] == transaction.header.digest
+            and self._chain.is_signed_by_sender(transaction)
+        )
+
     def cut_block(self, time: int) -> Head:
-        """One block of everything that waits, at the time told. Simulated chains only: else `Refused` ``NOT_FOUND``."""
-        if not self._is_simulated:
+        """One block of everything that waits, at the time told.
+
+        Simulated chains only: else `Refused` ``NOT_FOUND``.
+        """
+        if not self._is_told:
             raise Refused("NOT_FOUND")
         return self._engine.cut(time)
 
@@ -159,7 +197,12 @@ class NodeCore:
         return self._chain.store.log.read_leaves(first, end)
 
     def find_block(self, index: int) -> tuple[int, int, int] | None:
-        """Index of the block leaf that closes a leaf's block, its height and time; None for genesis leaves."""
+        """Index of the block leaf that closes a leaf's block, its height and time.
+
+        None for genesis leaves, which stand before the first block, and beyond the head.
+        """
+        if not len(self.origin.leaves) <= index < self.head.size:
+            return None
         return self._chain.store.log.find_block(index)
 
     def read_tile(self, level: int, index: int, width: int) -> bytes | None:
@@ -190,8 +233,10 @@ class NodeCore:
 
     def stop(self) -> None:
         """Finish the block in hand, fold, store the checkpoint, close the database."""
-        self._engine.stop()
-        self._chain.store.close()
+        try:
+            self._engine.stop()
+        finally:
+            self._chain.store.close()
 
     def _note_failure(self) -> None:
         self.on_failure()

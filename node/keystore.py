@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -27,13 +28,14 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from ledger.codec import from_base64url, to_base64url
+from ledger.codec import decode, from_base64url, to_base64url
 from ledger.errors import CommonpointError, Refused
 from ledger.genesis import GenesisKey, GenesisParticipant
 from ledger.keys import SEED_BYTES, SeedSigner
 
-PASSPHRASE_FILE: Final = "passphrase"
-PASSPHRASE_VARIABLE: Final = "COMMONPOINT_PASSPHRASE"
+PASSPHRASE_FILE: Final = "passphrase"  # noqa: S105 - a file's name
+PASSPHRASE_VARIABLE: Final = "COMMONPOINT_PASSPHRASE"  # noqa: S105 - a variable's
+PARTICIPANT_FILE: Final = "participant.json"
 OPERATOR_PURPOSES: Final = ("govern", "transact", "custody")
 _PRIVATE_FILE: Final = 0o600
 _PRIVATE_FOLDER: Final = 0o700
@@ -160,7 +162,7 @@ def open_signer(folder: Path, purpose: str) -> SeedSigner:
 
 
 def write_keys(folder: Path, seeds: Mapping[str, bytes]) -> None:
-    """Key files for these purposes in a folder, which gets a passphrase file unless the environment has one."""
+    """Key files in a folder, which gets a passphrase file too unless the environment has one."""
     passphrase = os.environ.get(PASSPHRASE_VARIABLE, "").encode() or write_passphrase(folder)
     for purpose, seed in sorted(seeds.items()):
         write_key(folder / f"{purpose}.pem", seed=seed, passphrase=passphrase)
@@ -178,6 +180,11 @@ def read_secret(path: Path) -> bytes:
     except Refused:
         advice = "Restore it from its backup, or remove it together with every token it made."
         raise Unusable("SECRET_UNREADABLE", advice=advice, path=str(path)) from None
+
+
+def check_description(line: bytes) -> None:
+    """The line is a participant's description as a genesis would take it. Raises `Refused` ``MALFORMED``."""
+    decode(line, msgspec.json.Decoder(GenesisParticipant))
 
 
 def describe_participant(*, participant: str, name: str, seeds: Mapping[str, bytes]) -> GenesisParticipant:

@@ -1,7 +1,8 @@
 """The mempool: what was admitted and waits for a block, bounded, each transaction once.
 
-Two submissions of the same transaction share one answer; the same id with other content is turned down at once. When the
-pool is full nothing more is taken and the sender hears `BUSY`: what was acknowledged is never dropped to make room.
+Two submissions of the same transaction share one answer; the same id with other content is turned down at
+once. When the pool is full nothing more is taken and the sender hears `BUSY`: what was acknowledged is never
+dropped to make room.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ class Mempool:
         key = (header.sender, header.id)
         with self._condition:
             if self._closed is not None:
-                raise self._closed
+                # One error raised again and again would gather the frames of everybody who ever met it.
+                raise Refused(self._closed.code, **self._closed.facts)
             same = self._waiting.get(key) or self._in_block.get(key)
             if same is not None:
                 if same.transaction.header.digest != header.digest:
@@ -55,6 +57,9 @@ class Mempool:
             if len(self._waiting) >= TRANSACTIONS_MAX or self._messages + header.count > MESSAGES_MAX:
                 raise Refused("BUSY", waiting=len(self._waiting))
             waiting = Waiting(transaction, Future())
+            # Running, so it cannot be cancelled: whoever gives up takes the answer from nobody who asked
+            # the same, and the engine never meets a future that is done already.
+            waiting.future.set_running_or_notify_cancel()
             self._waiting[key] = waiting
             self._messages += header.count
             self._condition.notify()
@@ -67,7 +72,7 @@ class Mempool:
                 self._condition.wait(timeout_seconds)
 
     def take(self, *, everything: bool = False) -> list[Waiting]:
-        """What becomes the next block: all that waits, up to a block's size. They stay known until `finish`."""
+        """What becomes the next block: all that waits, up to a block's size. Known until `finish`."""
         with self._condition:
             taken: list[Waiting] = []
             messages = 0
@@ -89,11 +94,18 @@ class Mempool:
             self._in_block.clear()
 
     def close(self, refusal: Refused) -> list[Waiting]:
-        """Nothing more is taken in; what waits is handed back, to be told so."""
+        """Nothing more is taken in; what waits is handed back, to be told so, but for the block in hand."""
         with self._condition:
             self._closed = refusal
-            left = [*self._in_block.values(), *self._waiting.values()]
+            left = list(self._waiting.values())
             self._waiting.clear()
-            self._in_block.clear()
+            self._messages = 0
             self._condition.notify_all()
+            return left
+
+    def give_up_block(self) -> list[Waiting]:
+        """The block in hand will not be answered: its transactions are handed back."""
+        with self._condition:
+            left = list(self._in_block.values())
+            self._in_block.clear()
             return left

@@ -3,8 +3,9 @@ vouches for.
 
 1. A new database gets the genesis leaves and the records a ledger begins with. 2. A torn tail is cut back to
 the last block leaf, never below the newest stored checkpoint. 3. The hash tree is restored from tiles and the
-last leaves, and must have the stored checkpoint's root at its size. 4. The log after the fold is re-executed;
-every leaf must come out the same, or the node does not start.
+last leaves; it must have the stored checkpoint's root at its size, and after that the hashes of the leaves
+themselves. 4. The log after the fold is re-executed; every leaf must come out the same, or the node does not
+start. 5. What is then durable, read and executed is signed.
 
 Intake opens only after all of it. No step repairs anything silently.
 """
@@ -44,7 +45,7 @@ def load_chain(
     if tuple(found) != origin.leaves:
         raise InvariantBroken("GENESIS_DIFFERS", chain=origin.chain)
     note = store.log.read_note()
-    torn = store.log.cut_torn_tail(signed_size=note[0] if note else 0)
+    torn = store.log.cut_torn_tail(genesis_size=len(origin.leaves), signed_size=note[0] if note else 0)
     if torn:
         log.warning("a torn tail was cut back to the last block", leaves=torn)
     state = State(store.tables, store.fold, resident=get_resident_tables(rulebook))
@@ -56,8 +57,9 @@ def load_chain(
     tree = _restore_tree(store)
     if note:
         _check_note(note[1], tree=tree, origin=origin, signer=signer)
+    _check_unsigned(store, tree, first=note[0] if note else 0)
     chain = ChainKeeper(
-        store=store, origin=origin, executor=executor, tree=tree, signer=signer, on_step=on_step
+        store=store, origin=origin, executor=executor, tree=tree, signer=signer, note=note, on_step=on_step
     )
     _replay_tail(chain)
     return chain
@@ -93,6 +95,16 @@ def _check_note(text: str, *, tree: HashTree, origin: Origin, signer: Signer) ->
         raise InvariantBroken(
             "CHECKPOINT_DIFFERS", size=checkpoint.size, expected=checkpoint.root.hex(), found=root.hex()
         )
+
+
+def _check_unsigned(store: Store, tree: HashTree, *, first: int) -> None:
+    """The leaves from ``first`` on, which no checkpoint vouches for yet, have the hashes of the tree."""
+    for index, leaf in enumerate(_read_from(store, first), start=first):
+        expected, found = tree.node(0, index), merkle.leaf_hash(leaf)
+        if found != expected:
+            raise InvariantBroken(
+                "LEAF_HASH_DIFFERS", index=index, expected=expected.hex(), found=found.hex()
+            )
 
 
 def _replay_tail(chain: ChainKeeper) -> None:

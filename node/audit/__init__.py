@@ -7,5 +7,6 @@
 - `stored`: a data directory's records and look-ups against the replayed ones;
 - `verify`: all of it in numbered steps, and the report.
 
-It imports the core and the contracts, nothing of the node. What it needs to read is said by its own protocols.
+It imports the core and the contracts, nothing of the node. What it needs to read is said by its own
+protocols.
 """

@@ -1,10 +1,12 @@
-"""Every leaf against the hash tree: what is stored in bundles, tiles and the checkpoint must be one and the same tree.
+"""Every leaf against the hash tree: what is stored in bundles, tiles and the checkpoint must be one and the
+same tree.
 
-Leaves are read bundle by bundle and handed on in order, each only after its hash was found equal to the one in the stored
-level-0 tile. Higher tiles are compared as they become full. At the size of the checkpoint the root is worked out from the
-leaves alone; that it is the signed one is for the caller to compare.
+Leaves are read bundle by bundle and handed on in order, each only after its hash was found equal to the one
+in the stored level-0 tile. Higher tiles are compared as they become full. At the size of the checkpoint the
+root is worked out from the leaves alone; that it is the signed one is for the caller to compare.
 
-What the leaves say is not looked at. Where leaf and tile differ it is not known which of the two was changed; the index is.
+What the leaves say is not looked at. Where leaf and tile differ it is not known which of the two was changed;
+the index is.
 """
 
 from __future__ import annotations
@@ -23,8 +25,9 @@ _LENGTH_BYTES: Final = 2
 class HashedLeaves:
     """The leaves of a log in order, and the tree over those handed on so far.
 
-    ``size`` leaves are read; ``signed_size`` of them are the checkpoint's. ``has_partial_tiles`` says whether the source has
-    tiles that are not full: a data directory works those out, so there is nothing stored to compare.
+    ``size`` leaves are read; ``signed_size`` of them are the checkpoint's. ``has_partial_tiles`` says whether
+    the source has tiles that are not full: a data directory works those out, so there is nothing stored to
+    compare.
     """
 
     def __init__(
@@ -64,20 +67,19 @@ class HashedLeaves:
     def _read_bundle(self, first: int, width: int) -> tuple[list[bytes], list[bytes], InvalidBlock | None]:
         """The bundle's leaves up to the first fault, their hashes, and the fault."""
         index = first // TILE_WIDTH
-        data = self._source.read_bundle(index, width)
-        leaves, is_whole = _decode_leniently(b"" if data is None else data, width)
+        data = self._source.read_bundle(index, width) or b""
+        leaves, is_whole = _decode_leniently(data, width)
         hashes = compute_leaf_hashes(leaves)
         if self._has_partial_tiles or width == TILE_WIDTH:
             tile = self._source.read_tile(0, index, width)
             if tile is None:
-                fault = InvalidBlock("TILE_MISSING", expected=f"tile 0/{index} of {width}", found=None, index=first)
-                return [], [], fault
-            joined = b"".join(hashes)
-            if tile != joined:
+                missing = f"tile 0/{index} of {width}"
+                return [], [], InvalidBlock("TILE_MISSING", expected=missing, found=None, index=first)
+            if tile != b"".join(hashes):
                 return _cut(first, leaves, hashes, tile)
         if not is_whole or len(leaves) != width:
             fault = InvalidBlock(
-                "LEAVES_MISSING" if len(leaves) < width else "BUNDLE_TOO_LONG",
+                "LEAVES_MISSING" if len(leaves) < width else "BUNDLE_MALFORMED",
                 expected=f"{width} leaves in bundle {index}",
                 found=len(leaves),
                 index=first + min(len(leaves), width),
@@ -126,10 +128,11 @@ def _cut(
 ) -> tuple[list[bytes], list[bytes], InvalidBlock]:
     """The leaves before the first whose hash is not that of the tile."""
     place = _find_difference(b"".join(hashes), tile)
+    is_missing = place >= len(hashes)
     fault = InvalidBlock(
-        "LEAF_HASH_DIFFERS",
-        expected=f"tile: {_get_hash(tile, place)}",
-        found=f"leaf: {hashes[place].hex()}" if place < len(hashes) else "no leaf",
+        "LEAVES_MISSING" if is_missing else "LEAF_HASH_DIFFERS",
+        expected=f"the leaf of hash {_get_hash(tile, place)} as in the tile",
+        found=f"{len(hashes)} leaves in the bundle" if is_missing else f"one of hash {hashes[place].hex()}",
         index=first + place,
     )
     return leaves[:place], hashes[:place], fault
@@ -140,7 +143,11 @@ def _find_difference(one: bytes, other: bytes) -> int:
     count = max(len(one), len(other)) // HASH_BYTES + 1
     places = (place * HASH_BYTES for place in range(count))
     return next(
-        (place // HASH_BYTES for place in places if one[place : place + HASH_BYTES] != other[place : place + HASH_BYTES]),
+        (
+            place // HASH_BYTES
+            for place in places
+            if one[place : place + HASH_BYTES] != other[place : place + HASH_BYTES]
+        ),
         count,
     )
 
@@ -152,8 +159,8 @@ def _get_hash(tile: bytes, place: int) -> str:
 def _decode_leniently(data: bytes, width: int) -> tuple[list[bytes], bool]:
     """The leaves of a bundle, and whether it is well formed; of a broken one as many as can be told apart.
 
-    One flipped bit in a length moves every border after it. The leaves before it are still themselves, so the first bad
-    one can be named.
+    One flipped bit in a length moves every border after it. The leaves before it are still themselves, so the
+    first bad one can be named.
     """
     try:
         return decode_bundle(data), True

@@ -1,12 +1,15 @@
-"""What must add up over the whole ledger, added up: not kept step by step as the node does, but summed from every row.
+"""What must add up over the whole ledger, added up: not kept step by step as the node does, but summed from
+every row.
 
-- an account's points are the sum of its lots, each lot more than zero, in order, none twice; 0 <= held <= points;
-- the points of a program's accounts are its supply, and both are what its system accounts say was issued less what was
+- an account's points are the sum of its lots, each lot more than zero, in order, none twice; 0 <= held <=
+points;
+- the points of a program's accounts are its supply, and both are what its system accounts say was issued less
+what was
   taken;
 - what everybody owes and is owed sums to zero, and each position is the sum of the pairs it is part of.
 
-An invariant that does not hold after a good replay is a fault of the rules, not of this ledger's keepers; an auditor wants
-to hear of it all the same.
+An invariant that does not hold after a good replay is a fault of the rules, not of this ledger's keepers; an
+auditor wants to hear of it all the same.
 """
 
 from __future__ import annotations
@@ -63,7 +66,9 @@ def _sum_tallies(state: State) -> Counter[str]:
     for key, points in state.rows(TALLY_TABLE):
         program, _, name = key.rpartition("|")
         if name not in SYSTEM_ACCOUNTS or points < 0:
-            raise InvalidBlock("TALLY_BROKEN", expected="a system account, not below zero", found=f"{key}: {points}")
+            raise InvalidBlock(
+                "TALLY_BROKEN", expected="a system account, not below zero", found=f"{key}: {points}"
+            )
         is_inward = name in (ISSUED_HOME, ISSUED_PARTNER, EXCHANGED_IN)
         outstanding[program] += points if is_inward else -points
     return outstanding
@@ -82,4 +87,6 @@ def _check_positions(state: State) -> None:
         owed[destination] += micros
     for name in sorted(owed.keys() | positions.keys()):
         if owed[name] != positions.get(name, 0):
-            raise InvalidBlock("POSITION_NOT_OWED", expected=owed[name], found=f"{name}: {positions.get(name)}")
+            raise InvalidBlock(
+                "POSITION_NOT_OWED", expected=owed[name], found=f"{name}: {positions.get(name)}"
+            )

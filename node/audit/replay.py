@@ -1,12 +1,14 @@
-"""The history told again: every block is executed anew from its transactions, and every leaf must come out the same.
+"""The history told again: every block is executed anew from its transactions, and every leaf must come out
+the same.
 
-Leaves are taken one after the other and grouped: genesis, then blocks of system entries, transactions each with its
-entries, and the block leaf. Each block goes through the very executor a node runs, over a state that began empty. So
-signatures, digests, ids, clocks, consents, rules, balances and totals are all decided again, and what the executor makes
-is compared with what the log holds byte by byte. The first leaf that differs is named.
+Leaves are taken one after the other and grouped: genesis, then blocks of system entries, transactions each
+with its entries, and the block leaf. Each block goes through the very executor a node runs, over a state that
+began empty. So signatures, digests, ids, clocks, consents, rules, balances and totals are all decided again,
+and what the executor makes is compared with what the log holds byte by byte. The first leaf that differs is
+named.
 
-Whether the leaves are those of the signed tree is not decided here (`node.audit.hashes`), and nothing is read from a disk
-or a network: leaves come from an iterator.
+Whether the leaves are those of the signed tree is not decided here (`node.audit.hashes`), and nothing is read
+from a disk or a network: leaves come from an iterator.
 """
 
 from __future__ import annotations
@@ -47,7 +49,6 @@ class RecordedBlock(NamedTuple):
 
     first: int
     leaves: list[bytes]
-    system_count: int
     transactions: list[Transaction]
     places: list[int]
     """Index of each transaction's leaf."""
@@ -60,45 +61,53 @@ class ReplayedBlock(NamedTuple):
     recorded: RecordedBlock
     executed: ExecutedBlock
     changes: Changes
-    """What it changed in the state."""
+    """The records it wrote; they are current."""
 
 
 class Replay:
-    """A ledger executed again from its leaves alone.
+    """A ledger executed again from its leaves: all of them, or those after a state that is known.
 
-    Making one reads the genesis. Iterating replays block by block; after each, `state` is that of the block's end.
+    Iterating replays block by block; after each, `state` is that of the block's end.
     """
 
-    def __init__(self, leaves: Iterable[bytes], *, rulebooks: Mapping[int, Rulebook] = RULEBOOKS) -> None:
-        self._leaves = iter(leaves)
-        self.size = 0
+    def __init__(
+        self, leaves: Iterator[bytes], *, ahead: bytes | None, origin: Origin, executor: Executor
+    ) -> None:
+        self._leaves = leaves
+        self._ahead = ahead
+        self._executor = executor
+        self._decode_entry = _make_entry_decoder(executor.rulebook.message_type).decode
+        self.origin = origin
+        self.rulebook = executor.rulebook
+        self.state = executor.state
+        self.size = executor.head.size
         """Leaves taken and found good."""
-        genesis, self._ahead = self._read_genesis_leaves()
-        self.origin: Origin = read_genesis(genesis)
-        version = self.origin.settings.rulebook
+
+    @classmethod
+    def begin(cls, leaves: Iterable[bytes], *, rulebooks: Mapping[int, Rulebook] = RULEBOOKS) -> Replay:
+        """A replay from the genesis on, over a state that begins empty. Raises `InvalidBlock`."""
+        iterator = iter(leaves)
+        genesis, ahead = _read_genesis_leaves(iterator)
+        origin = read_genesis(genesis)
+        version = origin.settings.rulebook
         if version not in rulebooks:
             raise InvalidBlock("RULEBOOK_UNKNOWN", expected=sorted(rulebooks), found=version, index=0)
-        self.rulebook = rulebooks[version]
-        self.state = State(make_tables(self.rulebook))
-        apply_genesis(self.state, self.origin, self.rulebook)
-        self.state.commit()
-        self.size = len(genesis)
-        self._executor = Executor(state=self.state, origin=self.origin, rulebook=self.rulebook)
-        self._decode_entry = _make_entry_decoder(self.rulebook.message_type).decode
+        rulebook = rulebooks[version]
+        state = State(make_tables(rulebook))
+        apply_genesis(state, origin, rulebook)
+        state.commit()
+        return cls(
+            iterator,
+            ahead=ahead,
+            origin=origin,
+            executor=Executor(state=state, origin=origin, rulebook=rulebook),
+        )
 
     @classmethod
     def resume(cls, leaves: Iterable[bytes], *, origin: Origin, executor: Executor) -> Replay:
-        """Go on from the head of a state that is believed, with the leaves after it: how a node starts from its fold."""
-        replay = cls.__new__(cls)
-        replay._leaves = iter(leaves)
-        replay.size = executor.head.size
-        replay.origin = origin
-        replay.rulebook = executor.rulebook
-        replay.state = executor.state
-        replay._executor = executor
-        replay._decode_entry = _make_entry_decoder(executor.rulebook.message_type).decode
-        replay._ahead = next(replay._leaves, None)
-        return replay
+        """A replay of the blocks after the executor's head, whose state the caller vouches for."""
+        iterator = iter(leaves)
+        return cls(iterator, ahead=next(iterator, None), origin=origin, executor=executor)
 
     @property
     def head(self) -> Head:
@@ -133,7 +142,6 @@ class Replay:
         while leaf is not None and leaf.startswith(SYSTEM_START):
             found.append(leaf)
             leaf = next(self._leaves, None)
-        system_count = len(found)
         transactions: list[Transaction] = []
         places: list[int] = []
         while leaf is not None and leaf.startswith(TRANSACTION_START):
@@ -150,10 +158,12 @@ class Replay:
         index = self.size + len(found)
         if leaf is None or not leaf.startswith(BLOCK_START):
             check = "BLOCK_UNFINISHED" if leaf is None else "LEAF_OUT_OF_PLACE"
-            raise InvalidBlock(check, expected="a transaction or a block leaf", found=_tell(leaf), index=index)
+            raise InvalidBlock(
+                check, expected="a transaction or a block leaf", found=_tell(leaf), index=index
+            )
         closing = _decode_leaf(BLOCK_LEAF_DECODER, leaf, "BLOCK_MALFORMED", index)
         found.append(leaf)
-        return RecordedBlock(self.size, found, system_count, transactions, places, closing)
+        return RecordedBlock(self.size, found, transactions, places, closing)
 
     def _read_entries(self, shape: TransactionLeaf, index: int) -> tuple[list[bytes], Transaction]:
         """The entries after a transaction leaf, and the transaction that leaf and entries were made from."""
@@ -163,7 +173,10 @@ class Replay:
         entries = list(islice(self._leaves, count))
         if len(entries) < count:
             raise InvalidBlock(
-                "BLOCK_UNFINISHED", expected=f"{count} entries", found=len(entries), index=index + 1 + len(entries)
+                "BLOCK_UNFINISHED",
+                expected=f"{count} entries",
+                found=len(entries),
+                index=index + 1 + len(entries),
             )
         messages = self._decode_messages(entries, index + 1)
         transaction = Transaction(
@@ -175,7 +188,9 @@ class Replay:
         )
         size = len(transaction.encode())
         if size > TRANSACTION_BYTES_MAX:
-            raise InvalidBlock("TRANSACTION_TOO_LARGE", expected=TRANSACTION_BYTES_MAX, found=size, index=index)
+            raise InvalidBlock(
+                "TRANSACTION_TOO_LARGE", expected=TRANSACTION_BYTES_MAX, found=size, index=index
+            )
         return entries, transaction
 
     def _decode_messages(self, entries: Sequence[bytes], first: int) -> list[Any]:
@@ -213,8 +228,22 @@ class Replay:
         return executed
 
 
+def _read_genesis_leaves(leaves: Iterator[bytes]) -> tuple[list[bytes], bytes | None]:
+    """The genesis leaves and the first leaf after them."""
+    genesis: list[bytes] = []
+    leaf = next(leaves, None)
+    while leaf is not None and leaf.startswith(GENESIS_START):
+        genesis.append(leaf)
+        leaf = next(leaves, None)
+    if not genesis:
+        raise InvalidBlock("GENESIS_MISSING", expected="a genesis leaf", found=_tell(leaf), index=0)
+    return genesis, leaf
+
+
 def _check_same(recorded: RecordedBlock, executed: ExecutedBlock) -> None:
-    """Every transaction was taken and every leaf came out the same. Raises `InvalidBlock` for the first that did not."""
+    """Every transaction was taken and every leaf came out the same. Raises `InvalidBlock` for the first that
+    did not.
+    """
     end = recorded.first + len(recorded.leaves)
     refused: tuple[int, str, str] | None = None
     for place, answer in zip(recorded.places, executed.answers, strict=True):
@@ -236,8 +265,12 @@ def _check_same(recorded: RecordedBlock, executed: ExecutedBlock) -> None:
             told = _tell_difference(expected, found)
             raise InvalidBlock(f"{_name(found)}_DIFFERS", expected=told[0], found=told[1], index=index)
     if refused is not None:
-        raise InvalidBlock(refused[1], expected="a transaction that is taken", found=refused[2], index=refused[0])
-    raise InvalidBlock("LEAF_MISSING", expected=_tell(executed.leaves[len(recorded.leaves)]), found=None, index=end)
+        raise InvalidBlock(
+            refused[1], expected="a transaction that is taken", found=refused[2], index=refused[0]
+        )
+    raise InvalidBlock(
+        "LEAF_MISSING", expected=_tell(executed.leaves[len(recorded.leaves)]), found=None, index=end
+    )
 
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -260,12 +293,18 @@ def _decode_leaf(decoder: msgspec.json.Decoder[_T], leaf: bytes, check: str, ind
     try:
         return decoder.decode(leaf)
     except (msgspec.MsgspecError, UnicodeError, ValueError, RecursionError) as error:
-        raise InvalidBlock(check, expected="a canonical leaf", found=f"{error}: {_tell(leaf)}", index=index) from None
+        raise InvalidBlock(
+            check, expected="a canonical leaf", found=f"{error}: {_tell(leaf)}", index=index
+        ) from None
 
 
 def _name(leaf: bytes) -> str:
     """What a leaf calls itself, for the name of a check."""
-    for start, name in ((SYSTEM_START, "SYSTEM_ENTRY"), (TRANSACTION_START, "TRANSACTION"), (BLOCK_START, "BLOCK")):
+    for start, name in (
+        (SYSTEM_START, "SYSTEM_ENTRY"),
+        (TRANSACTION_START, "TRANSACTION"),
+        (BLOCK_START, "BLOCK"),
+    ):
         if leaf.startswith(start):
             return name
     return "ENTRY"

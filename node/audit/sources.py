@@ -1,22 +1,25 @@
-"""Where an audit reads a log: anything that answers for the checkpoint, entry bundles and hash tiles of C2SP tlog-tiles.
+"""Where an audit reads a log: anything that answers for the checkpoint, entry bundles and hash tiles of C2SP
+tlog-tiles.
 
-`HttpSource` reads them from a node, a mirror or any static host, a few bundles ahead of the one that is being verified. A
-data directory is read through an adapter of the node's own (`node.storage.snapshot`), which this package cannot know.
+`HttpSource` reads them from a node, a mirror or any static host, a few bundles ahead of the one that is being
+verified. A data directory is read through an adapter of the node's own (`node.storage.snapshot`), which this
+package cannot know.
 
-What is absent is told apart from what cannot be reached: a log that has signed for leaves it does not give out is bad, a
-network that is down is no verdict. Nothing that is read is believed here.
+What is absent is told apart from what cannot be reached: a log that has signed for leaves it does not give
+out is bad, a network that is down is no verdict. Nothing that is read is believed here.
 """
 
 from __future__ import annotations
 
+import contextlib
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Final, Protocol, Self
 
 import httpx2
 
-from ledger.errors import CommonpointError
-from ledger.log.note import NOTE_CHARACTERS_MAX
+from ledger.errors import CommonpointError, Unverified
+from ledger.log.note import NOTE_CHARACTERS_MAX, parse_checkpoint, split_note
 from ledger.log.tiles import LEAF_BYTES_MAX, TILE_BYTES, TILE_WIDTH, entries_path, tile_path
 
 BUNDLE_BYTES_MAX: Final = TILE_WIDTH * (LEAF_BYTES_MAX + 2)
@@ -32,6 +35,11 @@ class SourceUnavailable(CommonpointError):
 
 class LeafSource(Protocol):
     """A log as it is stored or served."""
+
+    @property
+    def has_partial_tiles(self) -> bool:
+        """Whether tiles that are not full are there too; a data directory works them out instead."""
+        ...
 
     def read_checkpoint(self) -> str:
         """The newest signed checkpoint, or an empty text where there is none."""
@@ -51,7 +59,11 @@ class LeafSource(Protocol):
 
 
 class HttpSource:
-    """The log under a URL, as docs/spec/api.md serves it. ``token`` is a bearer token that may read entry bundles."""
+    """The log under a URL, as docs/spec/api.md serves it. ``token`` is a bearer token that may read entry
+    bundles.
+    """
+
+    has_partial_tiles: Final = True
 
     def __init__(self, url: str, token: str | None = None) -> None:
         headers = {"Accept-Encoding": "gzip"}
@@ -80,15 +92,15 @@ class HttpSource:
     def read_checkpoint(self) -> str:
         """The newest signed checkpoint."""
         data = self._fetch("checkpoint", NOTE_CHARACTERS_MAX)
-        return "" if data is None else data.decode("utf-8", "replace")
+        note = "" if data is None else data.decode("utf-8", "replace")
+        # How far to read ahead. Nothing more hangs on it, so nothing has to be verified for it.
+        with contextlib.suppress(Unverified):
+            self._size = parse_checkpoint(split_note(note)[0]).size
+        return note
 
     def read_size(self) -> int | None:
         """Not to be seen from outside: a log shows what it has signed."""
         return None
-
-    def expect(self, size: int) -> None:
-        """Bundles and level-0 tiles of a log of this size will be read in order: read ahead up to there."""
-        self._size = size
 
     def read_bundle(self, index: int, width: int) -> bytes | None:
         """The entry bundle, while the next few are on their way."""
@@ -96,7 +108,12 @@ class HttpSource:
             leaves = min(TILE_WIDTH, self._size - ahead * TILE_WIDTH)
             self._ask(entries_path(ahead, leaves), BUNDLE_BYTES_MAX)
             self._ask(tile_path(0, ahead, leaves), TILE_BYTES)
-        return self._take(entries_path(index, width), BUNDLE_BYTES_MAX)
+        bundle = self._take(entries_path(index, width), BUNDLE_BYTES_MAX)
+        if bundle is None and index == 0:
+            # What one may not read and what is not there look alike from outside. A log without any leaf has
+            # signed nothing, so it is the first: an auditor's token is missing or of another role.
+            raise SourceUnavailable("ENTRIES_WITHHELD", url=self._url)
+        return bundle
 
     def read_tile(self, level: int, index: int, width: int) -> bytes | None:
         """The hash tile."""
@@ -124,7 +141,9 @@ class HttpSource:
                     raise SourceUnavailable("SOURCE_ANSWERED", url=url, status=status)
                 return _read_body(response, bytes_max)
         except httpx2.HTTPError as error:
-            raise SourceUnavailable("SOURCE_UNREACHABLE", url=url, reason=str(error) or type(error).__name__) from None
+            raise SourceUnavailable(
+                "SOURCE_UNREACHABLE", url=url, reason=str(error) or type(error).__name__
+            ) from None
         except httpx2.InvalidURL as error:
             raise SourceUnavailable("URL_INVALID", url=url, reason=str(error)) from None
 

@@ -1,8 +1,10 @@
-"""What a node keeps beside its log, held against the replay: every record, every look-up row, every block's place.
+"""What a node keeps beside its log, held against the replay: every record, every look-up row, every block's
+place.
 
-State and look-ups stand for the tree size in their mark. When the replay has come to that size, every stored record must be
-the replayed one byte for byte, and none may be missing or too many. Look-up rows are worked out here from the messages and
-compared a segment at a time, so an audit holds no more of them than one segment has.
+State and look-ups stand for the tree size in their mark. When the replay has come to that size, every stored
+record must be the replayed one byte for byte, and none may be missing or too many. Look-up rows are worked
+out here from the messages and compared a segment at a time, so an audit holds no more of them than one
+segment has.
 
 How a database is read is the node's business: this module sees rows through `StoredViews`.
 """
@@ -12,12 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, Protocol
 
-import msgspec
-
 from ledger.codec import encode
 from ledger.errors import InvalidBlock
-from ledger.leaves import SYSTEM_DECODER
-from ledger.rule import Rulebook
 from ledger.state import State
 from node.audit.replay import ReplayedBlock
 
@@ -26,8 +24,8 @@ REFERENCES: Final = "references"
 TRANSACTIONS: Final = "transactions"
 LOOKUPS: Final = (HISTORY, REFERENCES, TRANSACTIONS)
 Row = tuple[Any, ...]
-"""A look-up row, the index it leads to first: (index, member, program), (index, sender, reference), (index, sender,
-id, digest)."""
+"""A look-up row, the index it leads to first: (index, member, program), (index, sender, reference), (index,
+sender, id, digest)."""
 
 
 class StoredViews(Protocol):
@@ -40,6 +38,10 @@ class StoredViews(Protocol):
 
     def read_mark(self) -> int | None:
         """The tree size that records and look-ups stand for, or None where nothing was folded yet."""
+        ...
+
+    def read_note_size(self) -> int | None:
+        """The size that the stored checkpoint is filed under."""
         ...
 
     def list_records(self, table: str) -> Iterable[tuple[str, bytes]]:
@@ -66,11 +68,10 @@ class StoredViews(Protocol):
 class StoredComparison:
     """Follows a replay and compares what is stored on the way. Raises `InvalidBlock` where it differs."""
 
-    def __init__(self, stored: StoredViews, *, state: State, rulebook: Rulebook, tables: Iterable[str]) -> None:
+    def __init__(self, stored: StoredViews, *, state: State, tables: Iterable[str]) -> None:
         self._stored = stored
         self._state = state
         self._tables = sorted(tables)
-        self._decode_system = msgspec.json.Decoder(rulebook.system_message_type).decode
         self._blocks: Iterator[tuple[int, int, int]] = iter(stored.list_blocks())
         self._segment = 0
         self._rows: dict[str, list[Row]] = {lookup: [] for lookup in LOOKUPS}
@@ -79,11 +80,16 @@ class StoredComparison:
         """Records that were compared and the same."""
         self.rows = 0
         """Look-up rows that were."""
-        self._is_folded_compared = self.mark is None
+        self._is_folded_compared = False
 
     def begin(self, size: int) -> None:
         """The replay stands at the genesis of this many leaves."""
-        if size == self.mark:
+        if self.mark is None:
+            # Nothing was folded yet, or it is being made anew: then there is nothing at all.
+            self._is_folded_compared = True
+            for table in self._tables:
+                _compare_table(table, (), self._stored.list_records(table), size)
+        elif size == self.mark:
             self._compare_fold(size)
 
     def take(self, block: ReplayedBlock) -> None:
@@ -93,7 +99,10 @@ class StoredComparison:
         found = next(self._blocks, None)
         if found != (last, executed.head.height, executed.time):
             raise InvalidBlock(
-                "BLOCK_PLACE_DIFFERS", expected=(last, executed.head.height, executed.time), found=found, index=last
+                "BLOCK_PLACE_DIFFERS",
+                expected=(last, executed.head.height, executed.time),
+                found=found,
+                index=last,
             )
         if self._is_folded_compared:
             return
@@ -115,9 +124,9 @@ class StoredComparison:
     def _add_rows(self, block: ReplayedBlock) -> None:
         """The look-up rows that this block brings, segment by segment."""
         recorded = block.recorded
-        for index, leaf in enumerate(recorded.leaves[: recorded.system_count], start=recorded.first):
+        for index, message in enumerate(block.executed.system, start=recorded.first):
             self._enter(index)
-            self._add_history(index, self._decode_system(SYSTEM_DECODER.decode(leaf).message))
+            self._add_history(index, message)
         for place, transaction in zip(recorded.places, recorded.transactions, strict=True):
             header = transaction.header
             self._enter(place)
@@ -171,7 +180,9 @@ class StoredComparison:
         if outside is not None:
             raise InvalidBlock("LOOKUP_UNKNOWN", expected=None, found=outside, index=size)
         for table in self._tables:
-            self.records += _compare_table(table, self._state.rows(table), self._stored.list_records(table), size)
+            self.records += _compare_table(
+                table, self._state.rows(table), self._stored.list_records(table), size
+            )
 
 
 def _compare_table(
@@ -192,7 +203,9 @@ def _compare_table(
 
 
 def _tell_record(table: str, wanted: tuple[str, Any] | None, found: Sequence[Any] | None, size: int) -> None:
-    """Raise for a record that is not as replayed. Its place in the log is the last leaf that the state stands for."""
+    """Raise for a record that is not as replayed. Its place in the log is the last leaf that the state stands
+    for.
+    """
     check = "RECORD_DIFFERS"
     if wanted is None:
         check = "RECORD_UNKNOWN"

@@ -1,8 +1,9 @@
 """The log on disk: leaves first, and durable before anybody hears of them.
 
-`append` writes a block's leaves, its place and the tiles it filled in one database transaction: that is the commit. A crash
-before it leaves nothing of the block, a crash after it leaves all. What was appended is read back against its hashes before
-a checkpoint is signed over it. Leaves are kept as they stand in C2SP entry bundles, so serving one is a concatenation.
+`append` writes a block's leaves, its place and the tiles it filled in one database transaction: that is the
+commit. A crash before it leaves nothing of the block, a crash after it leaves all. What was appended is read
+back against its hashes before a checkpoint is signed over it. Leaves are kept as they stand in C2SP entry
+bundles, so serving one is a concatenation.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ class LogStore:
         with engine.connect() as connection:
             self.size = self._read_size(connection)
         """Leaves that are durable."""
+        self._held: dict[tuple[int, int], bytes] = {}
 
     def append_genesis(self, leaves: Sequence[bytes]) -> None:
         """The leaves before the first block are durable."""
@@ -35,8 +37,15 @@ class LogStore:
             self._write_leaves(connection, 0, leaves)
         self.size = len(leaves)
 
+    def hold(self, tiles: Sequence[FullTile]) -> None:
+        """These tiles are about to be appended, and can be read from now on."""
+        self._held = {(tile.level, tile.index): tile.data for tile in tiles}
+
     def append(self, block: ExecutedBlock, tiles: Sequence[FullTile]) -> None:
-        """The block is durable, or this raises and the node stops: SQLite would accept the next one after a failed sync."""
+        """The block is durable, or this raises and the node stops.
+
+        It must: SQLite would accept the next block after a failed sync.
+        """
         if block.first != self.size:
             raise InvariantBroken("APPEND_OUT_OF_PLACE", expected=self.size, found=block.first)
         with self._engine.begin() as connection:
@@ -53,19 +62,22 @@ class LogStore:
         self.size = block.head.size
 
     def check_read_back(self, first: int, leaf_hashes: Sequence[bytes]) -> None:
-        """What was appended reads back to the hashes that are about to be signed. Raises `InvariantBroken`."""
+        """What was appended reads back to the hashes that are about to be signed.
+
+        Raises `InvariantBroken`.
+        """
         found = compute_leaf_hashes(self.read_leaves(first, first + len(leaf_hashes)))
         if found != list(leaf_hashes):
             raise InvariantBroken("READ_BACK_DIFFERS", first=first, leaves=len(leaf_hashes))
 
-    def cut_torn_tail(self, *, signed_size: int) -> int:
+    def cut_torn_tail(self, *, genesis_size: int, signed_size: int) -> int:
         """Leaves after the last block leaf go, and it is said how many; never below a signed checkpoint.
 
         One database transaction a block cannot tear; a file copied while it was written can.
         """
         with self._engine.begin() as connection:
             row = connection.exec_driver_sql("SELECT max(last) FROM block").one()
-            whole = self.size if row[0] is None else row[0] + 1
+            whole = genesis_size if row[0] is None else row[0] + 1
             if row[0] is not None and not self.read_leaf(row[0]).startswith(BLOCK_START):
                 raise InvariantBroken("BLOCK_LEAF_MISSING", index=row[0])
             if whole < signed_size:
@@ -129,7 +141,7 @@ class LogStore:
 
     def read_full_tile(self, level: int, index: int) -> bytes:
         """A full hash tile that must be there."""
-        data = self.read_tile(level, index)
+        data = self._held.get((level, index)) or self.read_tile(level, index)
         if data is None:
             raise InvariantBroken("TILE_MISSING", level=level, index=index)
         return data
@@ -141,7 +153,7 @@ class LogStore:
             yield level, position, data
 
     def find_block(self, index: int) -> tuple[int, int, int] | None:
-        """Index of the block leaf that closes this leaf's block, its height and its time; None for genesis leaves."""
+        """Index of the first block leaf from ``index`` on, its height and its time; or None."""
         connection = self._readers.get()
         row = connection.exec_driver_sql(
             "SELECT last, height, time FROM block WHERE last >= ? ORDER BY last LIMIT 1", (index,)

@@ -27,6 +27,11 @@ class LookupRows:
         self.transactions: list[tuple[int, str, str, str, int]] = []
         self.by_transaction: dict[tuple[str, str], tuple[str, int]] = {}
 
+    @property
+    def count(self) -> int:
+        """How many rows there are."""
+        return len(self.history) + len(self.references) + len(self.transactions)
+
     def add_block(self, block: ExecutedBlock, transactions: Sequence[Transaction]) -> None:
         """Take up what a block brought: its system messages, and its transactions with their answers."""
         for number, message in enumerate(block.system):
@@ -49,10 +54,16 @@ class LookupRows:
         if member is None:
             return
         segment = index >> SEGMENT_BITS
-        self.history.append((segment, member, index, getattr(message, "program", "")))
+        program = getattr(message, "program", "")
+        self.history.append((segment, member, index, program))
         recipient = getattr(message, "recipient", None)
-        if recipient is not None:
-            self.history.append((segment, recipient, index, message.target))
+        if recipient is None:
+            return
+        # Points that go elsewhere concern whom they go to as well. An exchange by a member for themselves,
+        # into the same program, is turned down and stands in the log: that is one row, not two.
+        target = getattr(message, "target", program)
+        if (recipient, target) != (member, program):
+            self.history.append((segment, recipient, index, target))
 
     def write(self, connection: Connection) -> None:
         """Part of the fold's database transaction."""

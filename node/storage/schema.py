@@ -1,8 +1,9 @@
 """The tables of one ledger's database, for SQLite now and PostgreSQL later: one schema in SQLAlchemy Core.
 
-The *log* is `segment`, `block` and `tile`: appended, never changed. Everything else is folded from it and stands for the tree
-size in `mark`: one `state_…` table a state table, and the look-ups. What grows for ever is keyed by segments of a million
-leaves first, so that inserts stay on hot pages however old the ledger is and a look-up merges a few segments.
+The *log* is `segment`, `block` and `tile`: appended, never changed. Everything else is folded from it and
+stands for the tree size in `mark`: one `state_…` table a state table, and the look-ups. What grows for ever
+is keyed by segments of a million leaves first, so that inserts stay on hot pages however old the ledger is
+and a look-up merges a few segments.
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ class Schema:
         self.segment = self._table(
             "segment", _column("first", integer, primary_key=True), _column("data", blob)
         )
-        """Leaves as they stand in an entry bundle, never across a bundle's border; keyed by the first one's index."""
+        """Leaves as they stand in an entry bundle, never across a bundle's border.
+
+        Keyed by the first one's index.
+        """
         self.block = self._table(
             "block",
             _column("last", integer, primary_key=True),

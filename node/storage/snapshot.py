@@ -138,6 +138,15 @@ class Snapshot:
         for row in self._rows(f"SELECT key, value FROM state_{table} ORDER BY key"):  # noqa: S608
             yield row[0], row[1]
 
+    def find_records(self, table: str, prefix: str) -> Iterator[tuple[str, bytes]]:
+        """The records of a state table whose keys begin so, in key order, as stored."""
+        for row in self._rows(
+            f"SELECT key, value FROM state_{table} WHERE key >= ? AND key < ? ORDER BY key",  # noqa: S608
+            prefix,
+            prefix + "\U0010ffff",
+        ):
+            yield row[0], row[1]
+
     def list_lookups(self, lookup: str, segment: int) -> Iterator[Row]:
         """Every look-up row of one segment."""
         table, columns = _LOOKUPS[lookup]
@@ -153,11 +162,11 @@ class Snapshot:
                 return row
         return None
 
-    def _get(self, statement: str, *values: int) -> Any:
+    def _get(self, statement: str, *values: int | str) -> Any:
         """The first value of the first row, or None."""
         return next((row[0] for row in self._rows(statement, *values)), None)
 
-    def _rows(self, statement: str, *values: int) -> Iterator[Row]:
+    def _rows(self, statement: str, *values: int | str) -> Iterator[Row]:
         """The rows as plain tuples."""
         try:
             cursor = self._connection.exec_driver_sql(statement, values)

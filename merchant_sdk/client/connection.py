@@ -1,0 +1,191 @@
+"""What one merchant keeps open: the nodes it asks, the chain it trusts, the outbox, and a lane for each of
+its keys.
+
+Nothing happens until something is asked. Then the chain's genesis is fetched and held to the pinned chain
+string, and the checkpoint trusted last is taken from the outbox. From there on everything is proven against
+that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Generic, TypeVar
+
+from ledger.log.policy import Policy
+from merchant_sdk.client.core import Core
+from merchant_sdk.client.grouping import Call, Lane
+from merchant_sdk.client.reading import Reader
+from merchant_sdk.client.submission import Submitter
+from merchant_sdk.errors import ConfigurationError, InvalidRequest
+from merchant_sdk.outbox import Outbox
+from merchant_sdk.receipt import Receipt
+from merchant_sdk.records import Dated
+from merchant_sdk.requests import Asked, check_message
+from merchant_sdk.results import Committed, Resent
+from merchant_sdk.settings import Settings
+from merchant_sdk.tokens import TokenKeeper
+from merchant_sdk.transport import Transport
+from merchant_sdk.trust import Trust, make_policy, read_origin
+
+R = TypeVar("R")
+
+
+class Connection(Generic[R]):
+    """Everything behind the verbs. Belongs to one event loop."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        core: Core[R],
+        transport: Transport,
+        outbox: Outbox,
+        group_seconds: float,
+        program: str | None,
+    ) -> None:
+        self.core = core
+        self.outbox = outbox
+        self._settings = settings
+        self._transport = transport
+        self._group_seconds = group_seconds
+        self._program = program
+        signer = next(iter(core.signers.values()))
+        subject = f"participant:{core.participant}"
+        self.reader = Reader(transport, TokenKeeper(subject=subject, signer=signer, chain=core.chain))
+        self._opening = asyncio.Lock()
+        self._submitter: Submitter[R] | None = None
+        self._policy: Policy | None = settings.policy
+        self._lanes: dict[str, Lane[Committed[R]]] = {}
+        self._dates: dict[tuple[str, str, str], int] = {}
+        """The moments given to orders that are on their way and not in the outbox yet."""
+
+    async def open(self) -> Submitter[R]:
+        """The chain is known and trust begins where it ended. Raises `Unverified` where it is not the pinned
+        one.
+        """
+        if self._submitter is not None:
+            return self._submitter
+        async with self._opening:
+            if self._submitter is None:
+                answer = await self.reader.get_chain()
+                origin = read_origin(answer.genesis, chain=self.core.chain)
+                self._policy = self._policy or make_policy(origin)
+                self.core.meet(origin, time=answer.time)
+                if self.core.is_simulated:
+                    self._transport.wait_for_answers()
+                note = self.outbox.load_note(self.core.chain)
+                trust = Trust(origin=origin, policy=self._policy, note=note)
+                self._submitter = Submitter(
+                    core=self.core,
+                    transport=self._transport,
+                    reader=self.reader,
+                    outbox=self.outbox,
+                    trust=trust,
+                )
+        return self._submitter
+
+    async def get_policy(self) -> Policy:
+        """The policy that judges checkpoints."""
+        await self.open()
+        if self._policy is None:
+            raise ConfigurationError("no policy")
+        return self._policy
+
+    async def ask(self, message: Any, *, is_dated_by_us: bool = False) -> Committed[R]:
+        """The result of one message, grouped with what else is asked. Raises `RejectedByLedger` and all the
+        others.
+        """
+        asked = Asked(message, check_message(message), is_dated_by_us)
+        signer = self.core.choose_signer([message])
+        if self._submitter is None:
+            await self.open()
+        lane = self._lanes.get(signer.key_id)
+        if lane is None:
+            lane = self._lanes[signer.key_id] = Lane(self._send, group_seconds=self._group_seconds)
+        result = await lane.add(asked)
+        error = result.get_error()
+        if error is not None:
+            raise error
+        return result
+
+    async def submit(
+        self, messages: Sequence[Any], *, transaction_id: str | None, not_after: int | None, atomic: bool
+    ) -> list[Committed[R]]:
+        """The results of these messages as one transaction of their own."""
+        for message in messages:
+            check_message(message)
+        submitter = await self.open()
+        return await submitter.submit(
+            messages, transaction_id=transaction_id, not_after=not_after, atomic=atomic
+        )
+
+    async def flush(self) -> list[Resent[R]]:
+        """What came of everything in the outbox."""
+        return await (await self.open()).flush()
+
+    async def fetch_receipt(self, index: int) -> Receipt:
+        """A verified receipt, of the history we trust."""
+        submitter = await self.open()
+        data = await self.reader.get_receipt(index)
+        receipt = Receipt.read(data, policy=await self.get_policy())
+        if receipt.index != index:
+            raise InvalidRequest(
+                "the node gave the receipt of another entry", asked=index, found=receipt.index
+            )
+        await submitter.accept(receipt.note)
+        return receipt
+
+    async def get_program(self) -> str:
+        """Our own program, where we have one and no more."""
+        if self._program is None:
+            rows = await self.reader.list_programs()
+            ours = [row.program for row in rows if row.issuer == self.core.participant]
+            if len(ours) != 1:
+                raise ConfigurationError("say which program: we issue none or several", ours=ours)
+            (self._program,) = ours
+        return self._program
+
+    async def date(self, *, kind: str, program: str, reference: str) -> int:
+        """The moment of an order that came without one: now, or the one it was given when it was asked
+        before.
+
+        It is part of what makes two orders the same; with another moment, asking again would be another
+        order.
+        """
+        await self.open()
+        key = (kind, program, reference)
+        if key in self._dates:
+            return self._dates[key]
+        find = self.outbox.find_occurred_at
+        arguments = {"kind": kind, "program": program, "reference": reference}
+        if self.outbox.is_durable:
+            found = await asyncio.to_thread(find, self.core.participant, **arguments)
+        else:
+            found = find(self.core.participant, **arguments)
+        now = self.core.get_time() if found is None else found
+        return self._dates.setdefault(key, now)
+
+    async def close(self) -> None:
+        """What was asked is answered, then everything is closed."""
+        for lane in self._lanes.values():
+            await lane.drain()
+        await self._transport.close()
+        self.outbox.close()
+
+    async def _send(self, calls: list[Call[Committed[R]]]) -> list[Committed[R]]:
+        submitter = await self.open()
+        messages = [call.asked.message for call in calls]
+        dated = [_get_date(call.asked) for call in calls if call.asked.is_dated_by_us]
+        try:
+            return await submitter.submit(messages, dated=dated)
+        finally:
+            # They are in the outbox now.
+            for each in dated:
+                self._dates.pop((each.kind, each.program, each.reference), None)
+
+
+def _get_date(asked: Asked) -> Dated:
+    message = asked.message
+    kind = message.__struct_config__.tag
+    return Dated(kind, message.program, message.reference, message.occurred_at)

@@ -1,0 +1,235 @@
+"""Reading: what a node says when asked. Only its word, for the height it names; a receipt proves an entry.
+
+Every question that is not everybody's to ask carries a token (`merchant_sdk.tokens`). One that has run out is
+replaced once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, TypeVar
+from urllib.parse import quote as quote_url
+from urllib.parse import urlencode
+
+import msgspec
+from msgspec import Struct
+
+from ledger.outcome import Lot
+from merchant_sdk.errors import RefusedByNode, Unverified
+from merchant_sdk.results import Balance, EntryText, HistoryEntry, Position, Quote, read_history_entry
+from merchant_sdk.tokens import TokenKeeper
+from merchant_sdk.transport import Transport
+from merchant_sdk.trust import Link
+
+PAGE_ENTRIES: Final = 200
+T = TypeVar("T")
+
+
+class ChainAnswer(Struct, frozen=True):
+    """What everybody may know of a chain, as far as the SDK needs it."""
+
+    chain: str
+    genesis: list[str]
+    time: int
+
+
+class _QuoteAnswer(Struct, frozen=True, kw_only=True):
+    height: int
+    least: int
+    points_received: int
+    points_taken: int
+    rate_height: int
+    valid_to_height: int | None = None
+
+
+class _BalanceRow(Struct, frozen=True):
+    available: int
+    held: int
+    lots: tuple[Lot, ...]
+    points: int
+    program: str
+
+
+class _BalancesAnswer(Struct, frozen=True):
+    balances: list[_BalanceRow]
+    height: int
+
+
+class _EntryRow(Struct, frozen=True):
+    entry: EntryText
+    height: int
+    index: int
+    time: int
+
+
+class HistoryPage(Struct, frozen=True, kw_only=True):
+    """A page of entries."""
+
+    next: int | None = None
+    """Where the next page begins; None where this is the last."""
+    rows: list[_EntryRow]
+
+    def read(self) -> list[HistoryEntry]:
+        """The entries."""
+        return [
+            read_history_entry(index=row.index, height=row.height, time=row.time, entry=row.entry)
+            for row in self.rows
+        ]
+
+
+class _PositionRow(Struct, frozen=True):
+    net_micros: str
+    participant: str
+
+
+class _PositionsAnswer(Struct, frozen=True):
+    height: int
+    rows: list[_PositionRow]
+
+
+class ProgramRow(Struct, frozen=True):
+    """A program, as far as the SDK needs it."""
+
+    issuer: str
+    program: str
+
+
+class _ProgramsAnswer(Struct, frozen=True):
+    programs: list[ProgramRow]
+
+
+_CHAIN: Final = msgspec.json.Decoder(ChainAnswer)
+_QUOTE: Final = msgspec.json.Decoder(_QuoteAnswer)
+_BALANCES: Final = msgspec.json.Decoder(_BalancesAnswer)
+_HISTORY: Final = msgspec.json.Decoder(HistoryPage)
+_POSITIONS: Final = msgspec.json.Decoder(_PositionsAnswer)
+_PROGRAMS: Final = msgspec.json.Decoder(_ProgramsAnswer)
+
+
+class Reader:
+    """Asks a node on behalf of one participant."""
+
+    def __init__(self, transport: Transport, tokens: TokenKeeper) -> None:
+        self._transport = transport
+        self._tokens = tokens
+
+    async def get_chain(self) -> ChainAnswer:
+        """The chain and its genesis leaves."""
+        return _read(await self._get("/v1/chain"), _CHAIN)
+
+    async def get_consistency(self, link: Link) -> bytes:
+        """The consistency proof between two sizes, not yet looked at."""
+        return await self._get("/v1/consistency", {"old": link.old, "new": link.new})
+
+    async def get_checkpoint(self) -> str:
+        """The newest signed checkpoint, not yet looked at."""
+        data = await self._get("/checkpoint")
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            raise Unverified("ANSWER_MALFORMED", "the checkpoint is not text") from None
+
+    async def get_transaction(
+        self, sender: str, transaction_id: str, *, digest: str, trusted_size: int
+    ) -> bytes:
+        """The answer to a transaction that is in the log, not yet looked at. Raises `NotFound`."""
+        path = f"/v1/transactions/{_in_path(sender)}/{_in_path(transaction_id)}"
+        return await self._ask(path, {"trusted_size": trusted_size, "digest": digest})
+
+    async def get_quote(self, *, program: str, series: str, target: str, points: int) -> Quote:
+        """What an exchange would bring now."""
+        asked = {"program": program, "series": series, "target": target, "points": points}
+        answer = _read(await self._ask("/v1/quote", asked), _QUOTE)
+        return Quote(
+            program=program,
+            series=series,
+            target=target,
+            points=points,
+            points_taken=answer.points_taken,
+            points_received=answer.points_received,
+            least=answer.least,
+            rate_height=answer.rate_height,
+            valid_to_height=answer.valid_to_height,
+            height=answer.height,
+        )
+
+    async def list_balances(self, member: str, program: str | None, min_height: int | None) -> list[Balance]:
+        """A member's accounts."""
+        path = f"/v1/members/{_in_path(member)}/balances"
+        answer = _read(await self._ask(path, {"program": program, "min_height": min_height}), _BALANCES)
+        return [
+            Balance(
+                member=member,
+                program=row.program,
+                points=row.points,
+                available=row.available,
+                held=row.held,
+                lots=row.lots,
+                height=answer.height,
+            )
+            for row in answer.balances
+        ]
+
+    async def get_history_page(self, member: str, program: str | None, before: int | None) -> HistoryPage:
+        """A page of a member's history, newest first."""
+        path = f"/v1/members/{_in_path(member)}/history"
+        asked = {"program": program, "before": before, "limit": PAGE_ENTRIES}
+        return _read(await self._ask(path, asked), _HISTORY)
+
+    async def list_order(self, reference: str) -> list[HistoryEntry]:
+        """Every entry of ours that names this reference, oldest first."""
+        return _read(await self._ask(f"/v1/orders/{_in_path(reference)}"), _HISTORY).read()
+
+    async def list_positions(self) -> list[Position]:
+        """Our own net position and that of our rounding account."""
+        answer = _read(await self._ask("/v1/positions"), _POSITIONS)
+        try:
+            return [
+                Position(participant=row.participant, net_micros=int(row.net_micros), height=answer.height)
+                for row in answer.rows
+            ]
+        except ValueError as error:
+            raise Unverified("ANSWER_MALFORMED", facts={"reason": str(error)[:200]}) from None
+
+    async def list_programs(self) -> list[ProgramRow]:
+        """All programs of the alliance."""
+        return _read(await self._ask("/v1/programs"), _PROGRAMS).programs
+
+    async def get_receipt(self, index: int) -> bytes:
+        """A receipt, not yet looked at."""
+        return await self._ask(f"/v1/receipts/{index:d}")
+
+    async def _get(self, path: str, asked: Mapping[str, Any] | None = None) -> bytes:
+        return await self._transport.request("GET", _with_query(path, asked), headers={})
+
+    async def _ask(self, path: str, asked: Mapping[str, Any] | None = None) -> bytes:
+        """As `_get`, saying who we are."""
+        target = _with_query(path, asked)
+        for is_last in (False, True):
+            token = await self._tokens.get(self._transport)
+            try:
+                return await self._transport.request(
+                    "GET", target, headers={"authorization": f"Bearer {token}"}
+                )
+            except RefusedByNode as refusal:
+                # The node restarted, or its clock and ours disagree about the last minute.
+                if is_last or refusal.code != "TOKEN_INVALID":
+                    raise
+                self._tokens.forget()
+        raise RefusedByNode("TOKEN_INVALID", status=401)
+
+
+def _with_query(path: str, asked: Mapping[str, Any] | None) -> str:
+    given = {name: value for name, value in (asked or {}).items() if value is not None}
+    return f"{path}?{urlencode(given)}" if given else path
+
+
+def _in_path(text: str) -> str:
+    return quote_url(text, safe="")
+
+
+def _read(data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+    try:
+        return decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise Unverified("ANSWER_MALFORMED", facts={"reason": str(error)[:200]}) from None

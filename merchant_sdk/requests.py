@@ -1,0 +1,182 @@
+"""What a merchant says in plain Python, as messages of the ledger.
+
+Every message is held to the bounds of docs/spec/messages.md here, before it is signed: one that a node would
+not even read must not spoil the transaction it is grouped into. What the ledger's state decides is left to
+the ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple, TypeVar
+
+import msgspec
+from msgspec import UNSET, Struct
+
+from contracts.messages import (
+    MESSAGE_DECODER,
+    AddKey,
+    AddMemberKey,
+    Admit,
+    AnnouncePar,
+    Earn,
+    Enrol,
+    Exchange,
+    Grant,
+    OpenProgram,
+    OpenSeries,
+    Redeem,
+    ReplaceMemberKey,
+    RevokeGrant,
+    RevokeKey,
+    SetMemberChoice,
+    SetParameter,
+)
+from contracts.messages.consent_text import ChoiceText, ConsentText, PossessionText
+from contracts.messages.enrolment import MemberKey
+from ledger.codec import encode
+from merchant_sdk.amounts import Amount, get_micros
+from merchant_sdk.errors import ConfigurationError, InvalidRequest
+from merchant_sdk.points_code import PointsCode
+from merchant_sdk.results import Quote
+
+_GOVERN: Final = ("govern",)
+_CUSTODY: Final = ("custody",)
+PURPOSES: Final[dict[type, tuple[str, ...]]] = {
+    Earn: ("transact", "till"),
+    Redeem: ("transact", "till"),
+    Exchange: ("transact",),
+    Enrol: _CUSTODY,
+    AddMemberKey: _CUSTODY,
+    ReplaceMemberKey: _CUSTODY,
+    SetMemberChoice: ("transact", "custody"),
+    Admit: _GOVERN,
+    SetParameter: _GOVERN,
+    AddKey: _GOVERN,
+    RevokeKey: _GOVERN,
+    OpenProgram: _GOVERN,
+    OpenSeries: _GOVERN,
+    AnnouncePar: _GOVERN,
+    Grant: _GOVERN,
+    RevokeGrant: _GOVERN,
+}
+"""Message → purposes of the keys that may sign it, the preferred one first (docs/spec/messages.md)."""
+
+_TEXT_DECODER: Final = msgspec.json.Decoder(ConsentText | ChoiceText | PossessionText)
+Text = TypeVar("Text", ConsentText, ChoiceText, PossessionText)
+
+
+class Asked(NamedTuple):
+    """A message, its canonical bytes, and whether the SDK chose its `occurred_at`."""
+
+    message: Any
+    data: bytes
+    is_dated_by_us: bool = False
+
+
+def check_message(message: Any) -> bytes:
+    """The message's canonical bytes. Raises `InvalidRequest` where it breaks a bound or is none of ours."""
+    if type(message) not in PURPOSES:
+        raise InvalidRequest("not a message that a participant may submit", type=type(message).__name__)
+    try:
+        data: bytes = encode(message)
+        MESSAGE_DECODER.decode(data)
+    except (msgspec.MsgspecError, TypeError, UnicodeError, OverflowError) as error:
+        raise _refuse(message, error) from None
+    return data
+
+
+def check_text(text: Text) -> Text:
+    """The text a member is about to sign, held to its bounds. Raises `InvalidRequest`."""
+    try:
+        _TEXT_DECODER.decode(encode(text))
+    except (msgspec.MsgspecError, TypeError, UnicodeError, OverflowError) as error:
+        raise _refuse(text, error) from None
+    return text
+
+
+def choose_purposes(messages: Sequence[Any]) -> tuple[str, ...]:
+    """The purposes of which one key may sign all of these messages, preferred first."""
+    kinds = {type(message) for message in messages}
+    shared = [set(PURPOSES[kind]) for kind in kinds]
+    found = set.intersection(*shared) if shared else set()
+    if not found:
+        names = sorted(kind.__name__ for kind in kinds)
+        raise ConfigurationError("no one key may sign all of these; submit them separately", messages=names)
+    preferred = ("transact", "till", "custody", "govern")
+    return tuple(purpose for purpose in preferred if purpose in found)
+
+
+def make_earn(*, member: str, amount: Amount, reference: str, program: str, occurred_at: int) -> Earn:
+    """A purchase that earns points."""
+    return Earn(
+        amount=get_micros(amount),
+        member=member,
+        occurred_at=occurred_at,
+        program=program,
+        reference=reference,
+    )
+
+
+def make_redeem(
+    *,
+    code: PointsCode | str,
+    points: int,
+    reference: str,
+    program: str,
+    amount: Amount | None,
+    occurred_at: int,
+) -> Redeem:
+    """Points spent: with a member's points code, or at the custodian's own till with the member's id."""
+    return Redeem(
+        amount=UNSET if amount is None else get_micros(amount),
+        consent=code.consent if isinstance(code, PointsCode) else UNSET,
+        member=code.member if isinstance(code, PointsCode) else code,
+        occurred_at=occurred_at,
+        points=points,
+        program=program,
+        reference=reference,
+    )
+
+
+def make_exchange(*, code: PointsCode, quote: Quote, reference: str, occurred_at: int) -> Exchange:
+    """The exchange a member agreed to, at the rates of the quote."""
+    text = code.text
+    if text.purpose != "exchange" or (text.program, text.target) != (quote.program, quote.target):
+        raise InvalidRequest(
+            "the member agreed to something else than this quote",
+            purpose=text.purpose,
+            program=text.program,
+            target=text.target or None,
+        )
+    return Exchange(
+        consent=code.consent,
+        least=text.least,  # type: ignore[arg-type]  # a consent without it is refused by `check_message`
+        member=text.member,
+        occurred_at=occurred_at,
+        points=quote.points,
+        program=text.program,
+        rate_height=quote.rate_height,
+        recipient=text.counterparty,
+        reference=reference,
+        series=quote.series,
+        target=quote.target,
+    )
+
+
+def make_enrol(*, member: str, key: MemberKey | None) -> Enrol:
+    """A new member of this custodian."""
+    return Enrol(key=UNSET if key is None else key, member=member)
+
+
+def read_code(code: PointsCode | str) -> PointsCode | str:
+    """What a till was handed: a points code, the text a scanner read, or the id of one of its own members."""
+    if isinstance(code, str) and not code.startswith("m_"):
+        return PointsCode.decode(code)
+    return code
+
+
+def _refuse(wanted: Struct, error: Exception) -> InvalidRequest:
+    return InvalidRequest(
+        f"this {type(wanted).__name__} breaks a bound of the specification", reason=str(error)
+    )

@@ -1,0 +1,225 @@
+"""What a merchant gets back: results that were proven before they were handed out, and what a node says when
+asked.
+
+A `Committed` is proven: it stands in the log under a checkpoint that the policy believes, in a history that
+continues the one seen before. What was read (`Balance`, `HistoryEntry`, `Quote`, …) is the node's word for
+the height it names; the receipt of an entry proves it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, Generic, TypeVar
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from contracts.messages.reject_codes import OK
+from ledger.outcome import Event, Leg, Lot
+from merchant_sdk.amounts import format_micros
+from merchant_sdk.errors import RejectedByLedger, make_rejection
+
+ALREADY_DONE: Final = "ALREADY_DONE"
+R = TypeVar("R")
+
+
+class EntryOutcome(Struct, frozen=True, gc=False, kw_only=True):
+    """What came of one message. Fields that a later rulebook adds are left aside: the leaf's hash covers
+    them.
+    """
+
+    balance: int | UnsetType = UNSET
+    code: str
+    events: tuple[Event, ...] = ()
+    first: int | UnsetType = UNSET
+    legs: tuple[Leg, ...] = ()
+    lots: tuple[Lot, ...] = ()
+    points: int | UnsetType = UNSET
+    received: tuple[Lot, ...] = ()
+
+
+OUTCOME_DECODER: Final = msgspec.json.Decoder(EntryOutcome)
+
+
+class Committed(Struct, Generic[R], frozen=True, kw_only=True):
+    """One message and what came of it, as it stands in the log for ever."""
+
+    message: Any
+    """What was asked."""
+    outcome: EntryOutcome
+    index: int
+    """Index of the entry in the log."""
+    height: int
+    """Ledger height of its block."""
+    time: int
+    """The block's time, milliseconds UTC."""
+    transaction_id: str
+    fetch_receipt: Callable[[int], R]
+
+    @property
+    def code(self) -> str:
+        """``OK``, or why the ledger turned it down."""
+        return self.outcome.code
+
+    @property
+    def already_done(self) -> bool:
+        """The same order succeeded before, and nothing moved again; `first` says where."""
+        return self.outcome.code == ALREADY_DONE
+
+    @property
+    def is_ok(self) -> bool:
+        """Done now, or done before."""
+        return self.outcome.code in (OK, ALREADY_DONE)
+
+    @property
+    def first(self) -> int | None:
+        """The index of the entry that took the reference, where that was an earlier one."""
+        return _or_none(self.outcome.first)
+
+    @property
+    def points(self) -> int | None:
+        """Points earned, taken or moved; None where nothing moved now."""
+        if self.outcome.code != OK:
+            return None
+        computed = self.outcome.points
+        if isinstance(computed, UnsetType):
+            asked: int | None = getattr(self.message, "points", None)
+            return asked
+        return computed
+
+    @property
+    def balance(self) -> int | None:
+        """Points on the account that the message names, after it."""
+        return _or_none(self.outcome.balance)
+
+    @property
+    def lots(self) -> tuple[Lot, ...]:
+        """The lots that moved, in the order taken."""
+        return self.outcome.lots
+
+    @property
+    def received(self) -> tuple[Lot, ...]:
+        """For an exchange, the lots of the target program."""
+        return self.outcome.received
+
+    @property
+    def legs(self) -> tuple[Leg, ...]:
+        """Who owes whom through this entry."""
+        return self.outcome.legs
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """What others may want to hear."""
+        return self.outcome.events
+
+    def receipt(self) -> R:
+        """The receipt of the entry in which it was done, fetched and verified; of an `AsyncMerchant`, to be
+        awaited.
+        """
+        return self.fetch_receipt(self.index if self.first is None else self.first)
+
+    def get_error(self) -> RejectedByLedger | None:
+        """The typed error of a message that was turned down."""
+        if self.is_ok:
+            return None
+        facts: dict[str, Any] = {"index": self.index, "height": self.height}
+        if self.first is not None:
+            facts["first"] = self.first
+        return make_rejection(self.outcome.code, facts, committed=self)
+
+
+class Quote(Struct, frozen=True, kw_only=True):
+    """What an exchange would bring at the rates in force at `height`."""
+
+    program: str
+    series: str
+    target: str
+    points: int
+    """The most points offered, as asked."""
+    points_taken: int
+    points_received: int
+    least: int
+    rate_height: int
+    """The height from which both rates hold; across a rate height the quote is dead."""
+    valid_to_height: int | None = None
+    """The next announced rate height."""
+    height: int
+
+
+class Balance(Struct, frozen=True, kw_only=True):
+    """A member's account in one program at `height`."""
+
+    member: str
+    program: str
+    points: int
+    """All of it, what is held included."""
+    available: int
+    """What can be spent now: neither held nor past its day nor cooling."""
+    held: int
+    lots: tuple[Lot, ...] = ()
+    height: int
+
+
+class HistoryEntry(Struct, frozen=True, kw_only=True):
+    """One line of a member's history."""
+
+    index: int
+    height: int
+    time: int
+    message: dict[str, Any]
+    """The message as it stands in the log, `@type` and all."""
+    outcome: EntryOutcome
+
+    @property
+    def kind(self) -> str:
+        """The message's `@type`."""
+        kind: str = self.message["@type"]
+        return kind
+
+
+class Position(Struct, frozen=True, kw_only=True):
+    """What a participant is owed, less what it owes, at `height`."""
+
+    participant: str
+    net_micros: int
+    height: int
+
+    @property
+    def net(self) -> str:
+        """The same in units of the settlement currency, as people write it."""
+        return format_micros(self.net_micros)
+
+
+class Resent(Struct, Generic[R], frozen=True, kw_only=True):
+    """What `flush` found out about one transaction of the outbox."""
+
+    transaction_id: str
+    results: tuple[Committed[R], ...] = ()
+    """One a message, where it is committed."""
+    error: Exception | None = None
+    """Why it is not, or is not known to be."""
+
+
+class EntryText(Struct, frozen=True):
+    """An entry as a node shows it, its parts still as bytes."""
+
+    message: Raw
+    outcome: Raw
+
+
+_MESSAGE_DECODER: Final = msgspec.json.Decoder(dict[str, Any])
+
+
+def read_history_entry(*, index: int, height: int, time: int, entry: EntryText) -> HistoryEntry:
+    """A line of a history from what the node shows."""
+    return HistoryEntry(
+        index=index,
+        height=height,
+        time=time,
+        message=_MESSAGE_DECODER.decode(entry.message),
+        outcome=OUTCOME_DECODER.decode(entry.outcome),
+    )
+
+
+def _or_none(value: int | UnsetType) -> int | None:
+    return None if isinstance(value, UnsetType) else value

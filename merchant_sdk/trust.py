@@ -1,0 +1,269 @@
+"""Nothing is committed because a node says so. It is committed when the answer proves it, and here is how.
+
+For each answer to a transaction, `Trust` checks:
+
+1. *shape*: the answer is what docs/spec/api.md says, with one outcome for each message that was signed;
+2. *checkpoint*: it names this chain and is signed as the policy asks;
+3. *leaves*: they are rebuilt from our own signed bytes, the height and time told, and the outcomes; each
+   entry carries the tag of our transaction, so no other transaction's entries can stand in for ours;
+4. *place*: the range proof puts exactly these leaves at the index told in the checkpoint's tree;
+5. *history*: that tree continues the one we trusted last. A node that rewrote or cut off what we saw is
+   caught here;
+6. *memory*: the larger of both trees is what is trusted from now on. It never goes back.
+
+The pinned chain string is the anchor: the genesis leaves must hash to it, and from them follow the log's key
+(the policy of epoch 0) and the first tree that is trusted.
+
+No sockets and no disk here: bytes in, results or `Unverified` out. Where step 5 needs a proof that did not
+come along, the caller is told which one to fetch (`Link`). One `Trust` is for one thread at a time.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final, NamedTuple, TypeVar
+
+import msgspec
+from msgspec import Raw, Struct
+
+from ledger import errors as core_errors
+from ledger.codec import Digest, from_base64url
+from ledger.genesis import Origin, read_genesis
+from ledger.leaves import compute_tag, encode_entry, encode_transaction_leaf
+from ledger.log.merkle import compute_leaf_hashes, verify_consistency, verify_range
+from ledger.log.note import Checkpoint, VerifierKey
+from ledger.log.policy import Policy, verify_checkpoint
+from ledger.transaction import Transaction
+from ledger.values import Height, Index, Millis
+from merchant_sdk.errors import Unverified
+
+REMEMBERED_MAX: Final = 256
+"""So many trees of the trusted history are kept by size, for answers that arrive out of order."""
+
+T = TypeVar("T")
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """What a node answers to a transaction (docs/spec/api.md). Only a claim."""
+
+    checkpoint: str
+    consistency: list[Digest] | None = None
+    height: Height
+    index: Index
+    outcomes: list[Raw]
+    proof: list[Digest]
+    time: Millis
+
+
+class ConsistencyAnswer(Struct, frozen=True):
+    """What a node answers when asked for a consistency proof."""
+
+    proof: list[Digest]
+
+
+class Link(NamedTuple):
+    """The consistency proof that is still needed: from the tree of `old` leaves to that of `new`."""
+
+    old: int
+    new: int
+
+
+class Proven(NamedTuple):
+    """An answer of which all but its history is proven: steps 1 to 4."""
+
+    answer: Answer
+    outcomes: list[bytes]
+    """Canonical bytes, one a message."""
+    checkpoint: Checkpoint
+
+
+_ANSWER: Final = msgspec.json.Decoder(Answer)
+_CONSISTENCY: Final = msgspec.json.Decoder(ConsistencyAnswer)
+
+
+@lru_cache(maxsize=256)
+def _open_checkpoint(policy: Policy, note: str) -> Checkpoint:
+    # Many answers come under one checkpoint, and a signature costs more than all the rest.
+    return verify_checkpoint(policy, note)
+
+
+def read_origin(leaves: Sequence[str], *, chain: str) -> Origin:
+    """The genesis these leaves are, which hashes to the pinned chain string. Raises `Unverified`."""
+    try:
+        origin = read_genesis([leaf.encode() for leaf in leaves])
+    except (core_errors.InvalidBlock, UnicodeError) as error:
+        raise Unverified("GENESIS_MALFORMED", facts={"reason": str(error)[:200]}) from None
+    if origin.chain != chain:
+        raise Unverified(
+            "WRONG_CHAIN", "the node's ledger is not the one pinned", {"found": origin.chain, "pinned": chain}
+        )
+    return origin
+
+
+def make_policy(origin: Origin) -> Policy:
+    """The policy of epoch 0, which follows from the genesis alone: the log's key signs, nobody cosigns."""
+    public = from_base64url(origin.settings.log_key, size=32)
+    return Policy.for_log(VerifierKey.for_log(origin.chain, public))
+
+
+class Trust:
+    """What we know of one log, and the checks that let us know more."""
+
+    def __init__(self, *, origin: Origin, policy: Policy, note: str | None = None) -> None:
+        self.policy = policy
+        self.chain = origin.chain
+        genesis = Checkpoint(origin.chain, len(origin.leaves), from_base64url(origin.previous, size=32))
+        self._trusted = genesis
+        self.note = note
+        """The signed checkpoint trusted last; None while only the genesis is."""
+        self._known: OrderedDict[int, bytes] = OrderedDict({genesis.size: genesis.root})
+        self._notes: OrderedDict[int, str] = OrderedDict()
+        if note is not None:
+            self._trusted = self.open(note)
+            self._remember(self._trusted, note)
+
+    @property
+    def trusted_size(self) -> int:
+        """Leaves of the tree trusted last: what a node is asked to prove consistency from."""
+        return self._trusted.size
+
+    def prove(self, transaction: Transaction, data: bytes) -> Proven:
+        """Steps 1 to 4 for the answer ``data`` to our ``transaction``. Raises `Unverified`."""
+        # (1) shape.
+        answer = _read(data, _ANSWER)
+        if len(answer.outcomes) != transaction.header.count:
+            facts = {"messages": transaction.header.count, "outcomes": len(answer.outcomes)}
+            raise Unverified("OUTCOMES_COUNT", facts=facts)
+        # (2) checkpoint.
+        checkpoint = self.open(answer.checkpoint)
+        # (3) leaves, from our own bytes: a node never tells us what we asked.
+        leaf = encode_transaction_leaf(
+            transaction.header_bytes, height=answer.height, signature=transaction.signature, time=answer.time
+        )
+        tag = compute_tag(leaf)
+        outcomes = [bytes(outcome) for outcome in answer.outcomes]
+        messages = transaction.message_bytes
+        leaves = [leaf, *(encode_entry(*pair, tag) for pair in zip(messages, outcomes, strict=True))]
+        # (4) place.
+        try:
+            verify_range(
+                first=answer.index,
+                leaves=compute_leaf_hashes(leaves),
+                size=checkpoint.size,
+                proof=_read_hashes(answer.proof),
+                root=checkpoint.root,
+            )
+        except core_errors.Unverified as error:
+            raise Unverified(error.code, "the log does not hold what the answer says", error.facts) from None
+        return Proven(answer, outcomes, checkpoint)
+
+    def open(self, note: str) -> Checkpoint:
+        """Step 2: the checkpoint in the note, of this chain and signed as the policy asks. Raises
+        `Unverified`.
+        """
+        try:
+            checkpoint = _open_checkpoint(self.policy, note)
+        except core_errors.Unverified as error:
+            evidence = {"found": note[:4096], "trusted": self.note or ""}
+            raise Unverified(
+                error.code, "the checkpoint is not signed as it must be", error.facts, evidence=evidence
+            ) from None
+        if checkpoint.origin != self.chain:
+            raise Unverified("WRONG_CHAIN", facts={"found": checkpoint.origin, "pinned": self.chain})
+        return checkpoint
+
+    def accept(
+        self, note: str, *, trusted_size: int | None = None, proof: Sequence[str] | None = None
+    ) -> Link | None:
+        """Steps 5 and 6, as far as the proof from ``trusted_size`` reaches; else the proof that is needed.
+
+        Raises `Unverified` with both notes where the checkpoint and what we trust contradict each other.
+        """
+        checkpoint = self.open(note)
+        known = self._known.get(checkpoint.size)
+        if known is not None:
+            # The same size may have one root only: two are a log shown in two versions.
+            if known != checkpoint.root:
+                raise self._contradiction("SPLIT_VIEW", checkpoint, note)
+            self._remember(checkpoint, note)
+            return None
+        if trusted_size is not None and proof is None:
+            raise Unverified("CONSISTENCY_MISSING", facts={"trusted_size": trusted_size})
+        if proof is not None and trusted_size == self._trusted.size:
+            self._check_history(self._trusted, checkpoint, proof, note)
+            self._remember(checkpoint, note)
+            return None
+        # Other answers came in between: what this one proves begins before what we trust by now.
+        smaller, larger = sorted((checkpoint.size, self._trusted.size))
+        return Link(smaller, larger)
+
+    def accept_link(self, note: str, link: Link, data: bytes) -> Link | None:
+        """Steps 5 and 6 with the proof that was fetched for ``link``; once more a `Link` if we moved on
+        meanwhile.
+        """
+        proof = _read(data, _CONSISTENCY).proof
+        checkpoint = self.open(note)
+        if {checkpoint.size, self._trusted.size} != set(link):
+            return self.accept(note)
+        if checkpoint.size < self._trusted.size:
+            self._check_history(checkpoint, self._trusted, proof, note)
+        else:
+            self._check_history(self._trusted, checkpoint, proof, note)
+        self._remember(checkpoint, note)
+        return None
+
+    def _check_history(self, old: Checkpoint, new: Checkpoint, proof: Sequence[str], note: str) -> None:
+        try:
+            verify_consistency(
+                old=old.size, old_root=old.root, new=new.size, new_root=new.root, proof=_read_hashes(proof)
+            )
+        except core_errors.Unverified as error:
+            code = "HISTORY_REWRITTEN" if error.code == "ROOT_MISMATCH" else error.code
+            raise self._contradiction(code, self.open(note), note) from None
+
+    def find_shrinkage(self, note: str) -> Unverified | None:
+        """The error where a node shows a smaller tree than it proved to us before. Raises `Unverified`
+        itself.
+        """
+        checkpoint = self.open(note)
+        if checkpoint.size >= self._trusted.size:
+            return None
+        return self._contradiction("LOG_SHRANK", checkpoint, note)
+
+    def _contradiction(self, code: str, checkpoint: Checkpoint, note: str) -> Unverified:
+        ours = self._notes.get(checkpoint.size, self.note) or ""
+        return Unverified(
+            code,
+            "what the node shows and what it showed before contradict each other",
+            {"size": checkpoint.size, "trusted_size": self._trusted.size},
+            evidence={"found": note, "trusted": ours},
+        )
+
+    def _remember(self, checkpoint: Checkpoint, note: str) -> None:
+        # (6) memory. Never back: a smaller tree is remembered as part of the history, and that is all.
+        self._known[checkpoint.size] = checkpoint.root
+        self._notes[checkpoint.size] = note
+        is_first = self.note is None and checkpoint.size == self._trusted.size
+        if checkpoint.size > self._trusted.size or is_first:
+            self._trusted = checkpoint
+            self.note = note
+        self._known.move_to_end(self._trusted.size)
+        for kept in (self._known, self._notes):
+            while len(kept) > REMEMBERED_MAX:
+                kept.popitem(last=False)
+
+
+def _read(data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+    try:
+        return decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise Unverified("ANSWER_MALFORMED", facts={"reason": str(error)[:200]}) from None
+
+
+def _read_hashes(texts: Sequence[str]) -> list[bytes]:
+    try:
+        return [from_base64url(text, size=32) for text in texts]
+    except core_errors.Refused as error:
+        raise Unverified("ANSWER_MALFORMED", facts={"reason": str(error)[:200]}) from None

@@ -1,0 +1,179 @@
+"""The app: all routes of docs/spec/api.md over one core, put together in one place.
+
+`make_app` gives an ASGI app that any server can run. It opens no socket, starts no core and stops none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi_offline import FastAPIOffline
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from ledger.errors import CommonpointError, InvariantBroken, Refused, Rejected
+from node.api import (
+    chain,
+    log,
+    members,
+    operating,
+    orders,
+    page,
+    positions,
+    simulation,
+    transactions,
+)
+from node.api import tokens as token_routes
+from node.api.problems import Problem, describe_error, make_problem
+from node.api.reading import HeightGate, Site
+from node.api.rim import Rim
+from node.api.transactions import PATH, SUBMISSION_DESCRIPTION, Submission
+from node.core import NodeCore, get_system_time
+from node.http_signatures import NonceWindow
+from node.metrics import Metrics
+from node.tokens import TokenIssuer
+
+_AREAS: Final = (transactions, token_routes, chain, members, orders, positions, log, operating, page)
+_STATUS_CODES: Final = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "TOO_LARGE"}
+
+
+def make_app(
+    core: NodeCore,
+    *,
+    tokens: TokenIssuer,
+    metrics: Metrics | None = None,
+    clock: Callable[[], int] = get_system_time,
+    origins: Sequence[str] = (),
+    on_broken: Callable[[InvariantBroken], None] | None = None,
+) -> ASGIApp:
+    """The ASGI app over a running core.
+
+    ``origins`` are the addresses by which clients know this node (``https://points.example``), for requests
+    that sign their target; loopback needs none. ``on_broken`` hears of a broken invariant met while reading:
+    the node should stop.
+    """
+    metrics = metrics or Metrics()
+    metrics.watch(head=lambda: core.head, waiting=lambda: core.waiting, is_ready=lambda: core.is_ready)
+    site = Site(
+        core=core,
+        tokens=tokens,
+        metrics=metrics,
+        clock=clock,
+        origins=tuple(origins),
+        nonces=NonceWindow(),
+        gate=HeightGate(core),
+        cutting=asyncio.Lock(),
+        version=_get_version(),
+    )
+    submission = Submission(core)
+    api = _make_api(site, submission)
+    return Rim(api, submission_path=PATH, submission=submission, metrics=metrics, on_broken=on_broken)
+
+
+def _make_api(site: Site, submission: Submission) -> FastAPI:
+    """Everything but the hot route's short cut."""
+    api = FastAPIOffline(
+        docs_url=None,
+        redoc_url=None,
+        static_url=page.STATIC,
+        redirect_slashes=False,
+        swagger_ui_oauth2_redirect_url="/docs/oauth2-redirect",
+        title=page.TITLE,
+        version=site.version,
+    )
+    api.state.site = site
+    # The rim answers the POST itself; here the path is known so that other methods get a 405.
+    api.router.routes.append(Route(PATH, submission, methods=["POST"]))
+    for area in _AREAS:
+        api.include_router(area.router)
+    if site.core.origin.settings.clock == "simulated":
+        api.include_router(simulation.router)
+    _handle_errors(api, site.metrics)
+    api.openapi = _make_describer(api, site.version)  # type: ignore[method-assign]  # FastAPI's own way
+    return api
+
+
+def list_routes() -> list[APIRoute]:
+    """Every route that is described, for whoever wants to hold all of them to something."""
+    routers = [*(area.router for area in _AREAS), simulation.router]
+    return [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
+
+
+def _make_describer(api: FastAPI, told_version: str) -> Callable[[], dict[str, Any]]:
+    described: dict[str, Any] = {}
+
+    def describe_once() -> dict[str, Any]:
+        if not described:
+            further = {PATH: {"post": SUBMISSION_DESCRIPTION}}
+            described.update(page.make_description(api, further=further, version=told_version))
+        return described
+
+    return describe_once
+
+
+def _handle_errors(api: FastAPI, metrics: Metrics) -> None:
+    """Whatever is raised inside becomes a problem."""
+
+    async def answer_refusal(_request: Request, error: Exception) -> Response:
+        refusal, headers = _find_refusal(error)
+        metrics.count_refusal(refusal.code)
+        return _make_response(describe_error(refusal), headers)
+
+    for kind in (Refused, Rejected, RequestValidationError, HTTPException):
+        api.add_exception_handler(kind, answer_refusal)
+    # Starlette answers with this and raises on; the rim logs what it was.
+    api.add_exception_handler(Exception, _answer_fault)
+
+
+async def _answer_fault(request: Request, _error: Exception) -> Response:
+    incident = request.scope.setdefault("commonpoint.incident", secrets.token_hex(4))
+    return _make_response(make_problem("INTERNAL", {"incident": incident}), {})
+
+
+def _find_refusal(error: Exception) -> tuple[CommonpointError, Mapping[str, str]]:
+    """The refusal that an error of the framework or of ours is, with headers that belong to it."""
+    if isinstance(error, RequestValidationError):
+        return _read_validation(error), {}
+    if isinstance(error, HTTPException):
+        code = _STATUS_CODES.get(error.status_code, "BAD_REQUEST")
+        return Refused(code), error.headers or {}
+    if isinstance(error, CommonpointError):
+        return error, {}
+    raise error
+
+
+def _read_validation(error: RequestValidationError) -> Refused:
+    """A bad id in the path is one that does not exist; any other parameter is named, but not repeated."""
+    places = [place["loc"] for place in error.errors()]
+    if any(place[0] == "path" for place in places):
+        return Refused("NOT_FOUND")
+    first = error.errors()[0]
+    name = str(first["loc"][1]) if len(first["loc"]) > 1 else str(first["loc"][0])
+    return Refused("BAD_REQUEST", parameter=name, reason=str(first["msg"]))
+
+
+def _make_response(problem: Problem, headers: Mapping[str, str]) -> Response:
+    response = Response(problem.body, status_code=problem.status)
+    response.raw_headers = [
+        *problem.headers,
+        *((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()),
+    ]
+    return response
+
+
+def _get_version() -> str:
+    """The installed distribution's version; a checkout that is not installed has none."""
+    try:
+        return version("commonpoint")
+    except PackageNotFoundError:
+        return "0+checkout"

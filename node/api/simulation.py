@@ -1,0 +1,82 @@
+"""Simulated chains are told the time: one block of everything waiting, when the operator says so.
+
+A chain says in its genesis that it is simulated; on any other this route does not exist.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from fastapi import APIRouter
+from msgspec import Struct
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ledger.codec import decode_shape
+from ledger.errors import Refused
+from ledger.values import Millis
+from node.access import can_cut_blocks
+from node.api import answers
+from node.api.bodies import SMALL_BODY_BYTES_MAX, read_body
+from node.api.identity import RoleParam
+from node.api.page import describe
+from node.api.parameters import ASKED
+from node.api.reading import SiteParam, encode_answer
+
+
+class Told(Struct, frozen=True, forbid_unknown_fields=True):
+    """The body: the block's time."""
+
+    time: Millis
+
+
+_TOLD: Final = msgspec.json.Decoder(Told)
+_BODY: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "required": ["time"],
+                    "properties": {"time": {"type": "integer", "minimum": 0, "maximum": 9007199254740991}},
+                },
+                "example": {"time": 1700000000000},
+            }
+        },
+    }
+}
+
+
+router = APIRouter(tags=["submitting"])
+
+
+@router.post(
+    "/v1/simulation/blocks",
+    response_model=answers.Cut,
+    openapi_extra=_BODY,
+    dependencies=ASKED,
+    responses=describe(
+        "MALFORMED", "TIME_BACKWARDS", "TOO_LARGE", "UNAUTHENTICATED", "TOKEN_INVALID", "NOT_FOUND"
+    ),
+)
+async def cut_block(request: Request, site: SiteParam, role: RoleParam) -> Response:
+    """Cut one block of everything waiting, ordered by (sender, id), at the time told. Simulated chains,
+    operator.
+    """
+    if not can_cut_blocks(role):
+        raise Refused("NOT_FOUND")
+    body = await read_body(request.scope["headers"], request.receive, limit=SMALL_BODY_BYTES_MAX)
+    time = decode_shape(body, _TOLD).time
+    async with site.cutting:
+        before = site.core.head
+        head = await run_in_threadpool(site.core.cut_block, time)
+    found = {
+        "height": head.height,
+        "size": head.size,
+        "transactions": head.transactions - before.transactions,
+    }
+    return encode_answer(found)

@@ -1,0 +1,226 @@
+"""Where the pieces of a node are put together, and nothing else is done.
+
+    keys and genesis (config) ─▶ core (storage, engine) ─▶ API ─▶ server
+    data directory or URL ─▶ source ─▶ audit
+
+One process at a time uses a data directory: whoever runs a node or rebuilds holds its lock. Looking (audit,
+`show`) takes none, since it reads one moment of the database and writes nothing.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import structlog
+import uvicorn
+from starlette.types import ASGIApp
+
+from contracts.rulebook import RULEBOOKS
+from ledger.errors import InvariantBroken
+from ledger.executor import Head
+from ledger.log.policy import Policy
+from node.access import parse_role
+from node.api.app import make_app
+from node.audit.report import Report
+from node.audit.sources import HttpSource
+from node.audit.verify import Expected, Progress, verify_ledger
+from node.config import DATABASE_FILE, Config, load_config, read_public_files
+from node.core import NodeCore, get_system_time
+from node.keystore import Unusable
+from node.storage.snapshot import Snapshot
+from node.storage.store import open_store
+from node.tokens import TokenIssuer
+
+log = structlog.get_logger()
+GRACE_SECONDS = 10
+"""How long requests in hand may take when the node stops."""
+_UMASK = 0o077
+"""What a node writes is everybody's sales: its owner's alone."""
+
+
+@contextmanager
+def hold_data_dir(config: Config) -> Iterator[None]:
+    """No other process runs a node over this directory meanwhile. Raises `Unusable`."""
+    descriptor = os.open(config.lock, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            advice = "Stop the node that uses it first."
+            raise Unusable("DATA_DIR_IN_USE", advice=advice, directory=str(config.directory)) from None
+        yield
+    finally:
+        # The file stays: removing it would let two processes lock two files of one name.
+        os.close(descriptor)
+
+
+def open_core(config: Config, *, clock: Callable[[], int] = get_system_time) -> NodeCore:
+    """The running core over a data directory whose lock the caller holds."""
+    return NodeCore.open(
+        config.database, genesis=config.origin.leaves, signer=config.open_signer("log"), clock=clock
+    )
+
+
+def open_tokens(config: Config, *, clock: Callable[[], int] = get_system_time) -> TokenIssuer:
+    """What makes and checks bearer tokens of this node."""
+    return TokenIssuer(secret=config.read_token_secret(), chain=config.origin.chain, clock=clock)
+
+
+def issue_token(config: Config, *, role: str, minutes: int) -> str:
+    """A bearer token that an operator asked for on the machine. Raises `Refused` ``BAD_REQUEST``."""
+    token, _ = open_tokens(config).issue(parse_role(role), seconds=minutes * 60)
+    return token
+
+
+def serve(
+    directory: Path,
+    *,
+    host: str,
+    port: int,
+    origins: Sequence[str] = (),
+    announce: Callable[[Config, str], None],
+) -> None:
+    """A node runs until it is told to stop. Raises `Unusable`, or `InvariantBroken` when it cannot go on."""
+    os.umask(_UMASK)
+    config = load_config(directory)
+    config.check_private()
+    with hold_data_dir(config), _listen(host, port) as listener:
+        stop = _Stop()
+        core = open_core(config)
+        core.on_failure = stop.ask
+        try:
+            app = make_app(core, tokens=open_tokens(config), origins=origins, on_broken=stop.ask)
+            server = _Server(_describe_server(app), lambda: announce(config, _get_address(listener)))
+            if stop.hand_over(server):
+                server.run(sockets=[listener])
+        finally:
+            core.stop()
+    if stop.failure is not None:
+        raise stop.failure
+
+
+def _describe_server(app: ASGIApp) -> uvicorn.Config:
+    """The settings a node is served with: no banner, no access log, nothing believed of proxies."""
+    return uvicorn.Config(
+        app,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, which tells when it can be reached."""
+
+    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Reachable from here on, and said so."""
+        await super().startup(sockets)
+        if self.started:
+            self._announce()
+
+
+class _Stop:
+    """What ends a node: a signal, or a promise it could not keep. Each is heard while it loads and while it
+    serves.
+
+    The server catches signals while it runs and raises them once more when it is done. They are heard here a
+    second time then, and change nothing: the node is stopping, and must finish.
+    """
+
+    def __init__(self) -> None:
+        self.failure: InvariantBroken | None = None
+        self._is_asked = False
+        self._server: uvicorn.Server | None = None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._hear)
+
+    def hand_over(self, server: uvicorn.Server) -> bool:
+        """From here on the server is what has to stop. Whether it should start at all."""
+        self._server = server
+        return not self._is_asked
+
+    def ask(self, error: InvariantBroken | None = None) -> None:
+        """The node stops because of a fault, and says which."""
+        self.failure = self.failure or error or InvariantBroken("ENGINE_STOPPED")
+        self._is_asked = True
+        if self._server is not None:
+            self._server.should_exit = True
+
+    def _hear(self, number: int, _frame: FrameType | None) -> None:
+        if self._is_asked and self._server is None:
+            # Asked twice while it loads: loading does nothing that the next start would not do again.
+            raise SystemExit(128 + number)
+        log.info("stopping", signal=signal.Signals(number).name)
+        self._is_asked = True
+
+
+@contextmanager
+def _listen(host: str, port: int) -> Iterator[socket.socket]:
+    """The address is ours. Raises `Unusable`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family, backlog=2048)
+    except (OSError, OverflowError) as error:
+        advice = "Stop what uses it, or choose another --host or --port."
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise Unusable("ADDRESS_NOT_FREE", advice=advice, host=host, port=port, reason=reason) from None
+    with listener:
+        yield listener
+
+
+def _get_address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def rebuild(directory: Path) -> Head:
+    """State and look-ups are made anew from the log alone. Raises `Unusable`, or as a start does."""
+    os.umask(_UMASK)
+    config = load_config(directory)
+    config.check_private()
+    if not config.database.exists():
+        raise Unusable("NOTHING_TO_REBUILD", advice="Start the node once.", path=str(config.database))
+    with hold_data_dir(config):
+        store = open_store(config.database, RULEBOOKS[config.origin.settings.rulebook])
+        store.fold.clear()
+        store.close()
+        # A start makes everything folded again, and holds each leaf against it.
+        core = open_core(config)
+        head = core.head
+        core.stop()
+        return head
+
+
+def audit_data_dir(
+    directory: Path, *, policy: Policy | None, chain: str | None, progress: Progress
+) -> Report:
+    """The audit of a data directory, in use or not. Raises `Unusable` or `SourceUnavailable`."""
+    files = read_public_files(directory)
+    expected = Expected(chain=chain, policy=policy, genesis=files.genesis, policy_copy=files.policy)
+    with Snapshot(directory / DATABASE_FILE) as snapshot:
+        return verify_ledger(snapshot, expected=expected, stored=snapshot, progress=progress)
+
+
+def audit_url(
+    url: str, *, token: str | None, policy: Policy | None, chain: str | None, progress: Progress
+) -> Report:
+    """The audit of a log that is served. Raises `SourceUnavailable` where it cannot be read."""
+    with HttpSource(url, token) as source:
+        return verify_ledger(source, expected=Expected(chain=chain, policy=policy), progress=progress)

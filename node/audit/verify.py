@@ -1,0 +1,200 @@
+"""The whole audit of one ledger, in steps that can be ticked off.
+
+ (1) the genesis is one, and hashes to the chain string (to the pinned one, where one is given); (2) the
+ checkpoint is signed by the chain's log key, or as the given policy asks, over that chain; (3) every leaf is
+ stored, and hashes to what every stored hash tile says, level by level; (4) the leaves of the checkpoint's
+ size have the checkpoint's root, so what is signed is what is stored; (5) every block follows the one before,
+ and executed again from its transactions comes out byte for byte the same:
+     signatures, clocks, ids, consents, rules, outcomes, balances, totals;
+ (6) full sums over the replayed state hold; (7) of a data directory also every stored record, look-up row and
+ block's place is the replayed one, and its copies of
+     genesis and policy are those of the log.
+
+The first leaf that fails is named. Leaves after the newest stored checkpoint (a node that is running, or was
+cut off, has signed for them only in memory) go through (3) and (5) and are counted apart. What cannot be seen
+from one copy is not claimed: that the log was not cut back to an older checkpoint, or shown to others
+differently, is for whoever keeps an earlier checkpoint, or witnesses.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import perf_counter
+from typing import NamedTuple
+
+from ledger.codec import from_base64url
+from ledger.errors import CommonpointError, InvalidBlock, InvariantBroken, Refused, Unverified
+from ledger.executor import make_tables
+from ledger.genesis import Origin
+from ledger.log.note import Checkpoint, VerifierKey, parse_checkpoint, split_note
+from ledger.log.policy import Policy, format_policy, verify_checkpoint
+from node.audit.hashes import HashedLeaves
+from node.audit.invariants import verify_invariants
+from node.audit.replay import Replay
+from node.audit.report import FirstBad, Report
+from node.audit.sources import LeafSource
+from node.audit.stored import StoredComparison, StoredViews
+
+Progress = Callable[[int, int], None]
+"""Called with how many leaves are verified, and of how many."""
+
+
+class Expected(NamedTuple):
+    """What the auditor brings along instead of believing the log."""
+
+    chain: str | None = None
+    """The pinned chain string."""
+    policy: Policy | None = None
+    """Whose signatures make a checkpoint believable; without one the genesis says."""
+    genesis: tuple[bytes, ...] | None = None
+    """A data directory's copy of the genesis leaves."""
+    policy_copy: bytes | None = None
+    """Its copy of the policy of epoch 0."""
+
+
+def verify_ledger(
+    source: LeafSource,
+    *,
+    expected: Expected = Expected(),  # noqa: B008 - a NamedTuple of None
+    stored: StoredViews | None = None,
+    progress: Progress = lambda _done, _total: None,
+) -> Report:
+    """What the audit found. Raises only where it could not be run (`SourceUnavailable`)."""
+    audit = _Audit(source, expected=expected, stored=stored, progress=progress)
+    started = perf_counter()
+    with _collector_paused():
+        try:
+            audit.run()
+        except (InvalidBlock, Unverified, Refused, InvariantBroken) as error:
+            audit.report.first_bad = _tell(error)
+    audit.report.finish(seconds=perf_counter() - started)
+    return audit.report
+
+
+class _Audit:
+    """One run. What was found so far stands in the report, also when a step fails."""
+
+    def __init__(
+        self, source: LeafSource, *, expected: Expected, stored: StoredViews | None, progress: Progress
+    ) -> None:
+        self._source = source
+        self._expected = expected
+        self._stored = stored
+        self._progress = progress
+        self.report = Report()
+
+    def run(self) -> None:
+        """All steps; the checkpoint is read first and believed last."""
+        note = self._source.read_checkpoint()
+        if not note:
+            raise Unverified("CHECKPOINT_MISSING")
+        claimed = parse_checkpoint(split_note(note)[0])
+        self.report.chain = claimed.origin
+        size = self._read_size(claimed)
+        # A log may have grown since its checkpoint was stored. One that has shrunk is told by what is
+        # missing.
+        leaves = HashedLeaves(
+            self._source,
+            size=size,
+            signed_size=claimed.size,
+            has_partial_tiles=self._source.has_partial_tiles,
+            progress=lambda done: self._progress(done, size),
+        )
+        # (3) runs inside the iteration: no leaf is handed on before its hash was compared.
+        replay = Replay.begin(leaves)
+        self._check_origin(replay.origin, claimed)
+        self._check_checkpoint(note, replay.origin)
+        comparison = self._compare_stored(replay, claimed.size)
+        self._replay(replay, comparison)
+        self._check_root(leaves, claimed)
+        verify_invariants(replay.state)  # (6)
+        if comparison is not None:
+            comparison.finish(replay.size, leaves.tiles)
+            self.report.records, self.report.rows = comparison.records, comparison.rows
+
+    def _read_size(self, claimed: Checkpoint) -> int:
+        stored = self._source.read_size()
+        size = claimed.size if stored is None else max(stored, claimed.size)
+        self.report.unsigned_leaves = size - claimed.size
+        return size
+
+    def _check_origin(self, origin: Origin, claimed: Checkpoint) -> None:
+        """(1) Everything that says which chain this is says the same."""
+        self.report.chain = origin.chain
+        for chain in (self._expected.chain, claimed.origin):
+            if chain is not None and chain != origin.chain:
+                raise InvalidBlock("WRONG_CHAIN", expected=chain, found=origin.chain, index=0)
+        copy = self._expected.genesis
+        if copy is not None and copy != origin.leaves:
+            pairs = zip(copy, origin.leaves, strict=False)
+            index = next((at for at, (one, other) in enumerate(pairs) if one != other), len(copy))
+            raise InvalidBlock(
+                "GENESIS_COPY_DIFFERS", expected="the log's genesis", found="another", index=index
+            )
+
+    def _check_checkpoint(self, note: str, origin: Origin) -> None:
+        """(2) The checkpoint is signed as the policy asks."""
+        own = derive_policy(origin)
+        copy = self._expected.policy_copy
+        if copy is not None and copy != format_policy(own):
+            raise Unverified("POLICY_COPY_DIFFERS", expected=format_policy(own).decode(), found=repr(copy))
+        if self._expected.policy is not None:
+            verify_checkpoint(self._expected.policy, note)
+        verify_checkpoint(own, note)
+
+    def _compare_stored(self, replay: Replay, signed_size: int) -> StoredComparison | None:
+        if self._stored is None:
+            return None
+        if self._stored.read_note_size() != signed_size:
+            raise Unverified("CHECKPOINT_SIZE", expected=signed_size, found=self._stored.read_note_size())
+        comparison = StoredComparison(self._stored, state=replay.state, tables=make_tables(replay.rulebook))
+        comparison.begin(replay.size)
+        return comparison
+
+    def _replay(self, replay: Replay, comparison: StoredComparison | None) -> None:
+        """(5) and, on the way, (7)."""
+        report = self.report
+        report.size = replay.size
+        for block in replay:
+            head = block.executed.head
+            report.size, report.height = head.size, head.height
+            report.operations, report.transactions = head.entries, head.transactions
+            if comparison is not None:
+                comparison.take(block)
+
+    def _check_root(self, leaves: HashedLeaves, claimed: Checkpoint) -> None:
+        """(4) What is signed is what is stored."""
+        if leaves.signed_root != claimed.root:
+            found = None if leaves.signed_root is None else leaves.signed_root.hex()
+            raise Unverified("CHECKPOINT_ROOT", size=claimed.size, expected=claimed.root.hex(), found=found)
+
+
+def derive_policy(origin: Origin) -> Policy:
+    """The policy of epoch 0, which follows from the genesis alone: its log key, no witnesses."""
+    public = from_base64url(origin.settings.log_key, size=32)
+    return Policy.for_log(VerifierKey.for_log(origin.chain, public))
+
+
+def _tell(error: CommonpointError) -> FirstBad:
+    """The finding for people and machines."""
+    if isinstance(error, InvalidBlock):
+        detail = f"expected {error.facts['expected']}; found {error.facts['found']}"
+        return FirstBad(index=error.index, check=error.check, detail=detail)
+    told = ", ".join(f"{name} {value}" for name, value in sorted(error.facts.items()))
+    return FirstBad(index=None, check=error.code, detail=told)
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Millions of records and no cycles: looking for garbage would only cost time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        if was_enabled:
+            gc.enable()

@@ -1,0 +1,186 @@
+"""A whole alliance inside one process, for a merchant's own tests: real node, real SDK, a clock you turn.
+
+    with sandbox() as alliance:
+        shop = alliance.merchant("fresh")
+        wallet = alliance.wallet()
+        shop.enrol(wallet)
+        shop.earn(wallet.member, "45.60", reference="A-1")
+        alliance.clock.advance(days=30)
+
+Nothing is faked: transactions are signed, executed, hashed, made durable in a temporary folder and proved,
+over the same API without a socket. Only the time is the sandbox's own, and the chain says so in its genesis.
+This is the one module in which node and SDK meet.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+import httpx2
+
+from contracts.messages import Grant, OpenProgram, OpenSeries
+from ledger.codec import to_base64url
+from ledger.genesis import Genesis, GenesisKey, GenesisParticipant, encode_genesis
+from ledger.keys import SeedSigner
+from merchant_sdk import AsyncMerchant, Merchant, Wallet
+from node.api.app import make_app
+from node.core import NodeCore, get_system_time
+from node.tokens import TokenIssuer
+
+OPERATOR: Final = "alliance"
+MERCHANTS: Final = ("fresh", "petrol", "pharmacy", "cinema")
+URL: Final = "http://127.0.0.1"
+_PURPOSES: Final = ("govern", "transact", "till", "custody")
+_GRANTS: Final = ("earn", "redeem", "exchange_out", "exchange_in")
+_START: Final = 1_767_225_600_000  # 2026-01-01 UTC
+_BUDGET: Final = 10**12
+
+
+class SandboxClock:
+    """The sandbox's time. It stands still until it is turned."""
+
+    def __init__(self, now: int) -> None:
+        self._now = now
+
+    def __call__(self) -> int:
+        """Milliseconds UTC."""
+        return self._now
+
+    def advance(self, *, days: int = 0, hours: int = 0, minutes: int = 0, seconds: int = 0) -> int:
+        """Turn the clock forward; the next block is of that time."""
+        passed = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+        if passed < 0:
+            raise ValueError("a ledger's time never goes back")
+        self._now += passed * 1000
+        return self._now
+
+
+class Sandbox:
+    """A running alliance.
+
+    An operator, merchants each with a program of its own name, grants among all of them.
+    """
+
+    def __init__(self, folder: Path, merchants: Sequence[str], seed: str) -> None:
+        self.clock = SandboxClock(_START)
+        self.merchants = tuple(merchants)
+        self._seed = seed
+        self._open = ExitStack()
+        genesis = self._make_genesis()
+        self.core = NodeCore.open(
+            folder / "ledger.db",
+            genesis=genesis,
+            signer=self._make_signer("log", "log"),
+            clock=self.clock,
+            is_told=False,
+        )
+        self._open.callback(self.core.stop)
+        self.chain = self.core.chain
+        # Who is asking is a matter of the machine's time; only the ledger's is the sandbox's.
+        tokens = TokenIssuer(secret=self._derive("tokens"), chain=self.chain, clock=get_system_time)
+        self._app = make_app(self.core, tokens=tokens)
+        self._wallets = 0
+        try:
+            self._begin()
+        except BaseException:
+            self.close()
+            raise
+
+    def merchant(self, participant: str, **options: Any) -> Merchant:
+        """A merchant of the alliance with all its keys, closed with the sandbox."""
+        return self._open.enter_context(Merchant(participant, URL, **self._connect(participant), **options))
+
+    def async_merchant(self, participant: str, **options: Any) -> AsyncMerchant:
+        """The same for an event loop; `async with` it, or close it, in that loop."""
+        return AsyncMerchant(participant, URL, **self._connect(participant), **options)
+
+    def wallet(self) -> Wallet:
+        """A new member's wallet, not enrolled yet, on the sandbox's time."""
+        self._wallets += 1
+        counter = iter(range(10**9))
+        name = f"wallet-{self._wallets}"
+        return Wallet(
+            self.chain,
+            clock=self.clock,
+            randomness=lambda count: self._derive(name, str(next(counter)))[:count],
+        )
+
+    def close(self) -> None:
+        """Every merchant is closed, then the node."""
+        self._open.close()
+
+    def _connect(self, participant: str) -> dict[str, Any]:
+        return {
+            "chain": self.chain,
+            "clock": self.clock,
+            "http": httpx2.ASGITransport(app=self._app),
+            "keys": {purpose: self._make_signer(participant, purpose) for purpose in _PURPOSES},
+        }
+
+    def _make_genesis(self) -> list[bytes]:
+        participants = [
+            GenesisParticipant(
+                keys=[
+                    GenesisKey(public=to_base64url(self._make_signer(who, purpose).public), purpose=purpose)
+                    for purpose in _PURPOSES
+                ],
+                name=who.capitalize(),
+                participant=who,
+            )
+            for who in (OPERATOR, *self.merchants)
+        ]
+        settings = Genesis(
+            clock="simulated",
+            currency="CNY",
+            engine="solo",
+            log_key=to_base64url(self._make_signer("log", "log").public),
+            name="sandbox",
+            operator=OPERATOR,
+            parameters=[],
+            rulebook=1,
+            time=self.clock(),
+            utc_offset_minutes=480,
+        )
+        return encode_genesis(settings, participants)
+
+    def _begin(self) -> None:
+        """Every merchant opens its program and grants everything to the others."""
+        opening = len(self.merchants) + 1  # the height after every program has been opened
+        for who in self.merchants:
+            grants = [
+                Grant(_BUDGET, _BUDGET, _START * 2, kind, who, other)
+                for other in self.merchants
+                for kind in _GRANTS
+                if other != who
+            ]
+            begin = [
+                OpenProgram(name=who.capitalize(), program=who, spend_per_point=1_000_000),
+                OpenSeries(opening, 12, 10_000, 10_000, who, "s1"),
+                *grants,
+            ]
+            for result in self.merchant(who).submit(begin):
+                error = result.get_error()
+                if error is not None:
+                    raise error
+
+    def _make_signer(self, who: str, purpose: str) -> SeedSigner:
+        return SeedSigner(self._derive(who, purpose))
+
+    def _derive(self, *names: str) -> bytes:
+        return sha256("\n".join((self._seed, *names)).encode()).digest()
+
+
+@contextmanager
+def sandbox(*, merchants: Sequence[str] = MERCHANTS, seed: str = "sandbox") -> Iterator[Sandbox]:
+    """An alliance that lasts as long as the block. The same seed makes the same keys and the same chain."""
+    with tempfile.TemporaryDirectory(prefix="commonpoint-sandbox-") as folder:
+        running = Sandbox(Path(folder), merchants, seed)
+        try:
+            yield running
+        finally:
+            running.close()

@@ -1,0 +1,54 @@
+"""What each household knows of its own points: what verified answers told it, and nothing else.
+
+The story decides from this book alone, never by asking the node for a balance, so what is done depends only
+on what was proved before. Points that will lapse are known by their last day; their expiry entries need not
+be seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ledger.outcome import Lot
+
+
+class Book:
+    """Points by member, program and last day."""
+
+    def __init__(self) -> None:
+        self._points: dict[tuple[str, str], dict[int, int]] = {}
+        self._promised: dict[tuple[str, str], int] = {}
+        """What was asked for in this hour and is not answered yet."""
+
+    def get_available(self, member: str, program: str, *, day: int) -> int:
+        """The points that can be spent on this day and are not promised yet."""
+        by_day = self._points.get((member, program))
+        if by_day is None:
+            return 0
+        spendable = sum(points for last_day, points in by_day.items() if last_day >= day)
+        return spendable - self._promised.get((member, program), 0)
+
+    def promise(self, member: str, program: str, points: int) -> None:
+        """These points are about to be asked for."""
+        key = (member, program)
+        self._promised[key] = self._promised.get(key, 0) + points
+
+    def settle_promises(self) -> None:
+        """Every answer of the hour is in: nothing is pending."""
+        self._promised.clear()
+
+    def add(self, member: str, program: str, lots: Iterable[Lot]) -> None:
+        """These lots came into the account."""
+        by_day = self._points.setdefault((member, program), {})
+        for lot in lots:
+            by_day[lot.expires] = by_day.get(lot.expires, 0) + lot.points
+
+    def take(self, member: str, program: str, lots: Iterable[Lot]) -> None:
+        """These lots left the account."""
+        by_day = self._points[member, program]
+        for lot in lots:
+            left = by_day[lot.expires] - lot.points
+            if left:
+                by_day[lot.expires] = left
+            else:
+                del by_day[lot.expires]

@@ -1,0 +1,193 @@
+"""What happens in an hour: who earns, who pays with points and where, who exchanges, who is enrolled.
+
+Each purchase earns points at its merchant, on what was not paid with points. The household may pay with some:
+
+- **elsewhere**, with its most valuable points of another merchant, where the data shows that it handed in
+  a coupon, and on a few other visits;
+- **at home**, with the merchant's own points, on a share of visits once they are worth half a dollar.
+
+Some visits also collect a partner's points (`PARTNER_EARNINGS`), and now and then a household exchanges
+points that it holds into those it would rather have. Which visits these are follows from the seed; whether
+there are points enough, from the book of verified answers. So the same year is told every time.
+
+Nothing here talks to a node: `scripts.year.drive` does.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from ledger.calendar import MILLIS_PER_DAY, get_day
+from scripts.year.alliance import (
+    EXCHANGES,
+    PARTNER_EARNINGS,
+    TERMS,
+    UTC_OFFSET_MINUTES,
+    draw_percent,
+    get_member_id,
+)
+from scripts.year.book import Book
+from scripts.year.purchases import Purchase
+
+MICROS_PER_CENT: Final = 10_000
+HOME_PERCENT: Final = 30
+"""Visits on which a household thinks of paying with the merchant's own points."""
+HOME_LEAST_MICROS: Final = 500_000
+ELSEWHERE_PERCENT: Final = 4
+"""Visits without a coupon on which it looks for points of other merchants."""
+ELSEWHERE_LEAST_MICROS: Final = 250_000
+EXCHANGE_PERCENT: Final = 2
+EXCHANGE_LEAST_MICROS: Final = 1_000_000
+_PARTNERS: Final = {earning.merchant: earning for earning in PARTNER_EARNINGS}
+
+
+class Household(NamedTuple):
+    """A household of the data as the alliance knows it."""
+
+    number: int
+    member: str
+    custodian: str
+    """Its home merchant, which enrols it."""
+    enrolled_after: int
+    """The day, in the merchants' offset, before which it must be enrolled: that of its first purchase."""
+
+
+class Spending(NamedTuple):
+    """Points that pay for part of a purchase."""
+
+    program: str
+    points: int
+    needs_code: bool
+    """At its custodian's own tills, for the custodian's own points, a household needs no points code."""
+
+
+class Swap(NamedTuple):
+    """Points to be exchanged, all of them or as many as come out even."""
+
+    program: str
+    target: str
+    points: int
+
+
+class Visit(NamedTuple):
+    """A purchase and what it leads to, in this order."""
+
+    purchase: Purchase
+    household: Household
+    reference: str
+    spending: Spending | None
+    net_micros: int
+    """What was not paid with points, and so earns some."""
+    also: str | None
+    """A partner's program that is collected as well."""
+    swap: Swap | None
+
+
+def find_households(purchases: Sequence[Purchase]) -> dict[int, Household]:
+    """Every household with its home merchant: that of a visit drawn by the seed, so mostly a favourite."""
+    visits: dict[int, list[Purchase]] = {}
+    for purchase in purchases:
+        visits.setdefault(purchase.household, []).append(purchase)
+    return {
+        number: Household(
+            number=number,
+            member=get_member_id(number),
+            custodian=own[draw_percent("home", number) * len(own) // 100].merchant,
+            enrolled_after=_day_of(own[0].time),
+        )
+        for number, own in sorted(visits.items())
+    }
+
+
+def plan_enrolments(
+    households: dict[int, Household], hours: Sequence[int], *, opening: int
+) -> dict[int, dict[str, list[Household]]]:
+    """Who is enrolled in which block, by custodian: in the last block before the day of the first purchase.
+
+    ``hours`` are the ends of the hours with purchases; ``opening`` is the time of a block before them all.
+    """
+    times = [opening, *hours]
+    plan: dict[int, dict[str, list[Household]]] = {}
+    for household in households.values():
+        midnight = household.enrolled_after * MILLIS_PER_DAY - UTC_OFFSET_MINUTES * 60_000
+        time = times[max(0, bisect_right(times, midnight) - 1)]
+        plan.setdefault(time, {}).setdefault(household.custodian, []).append(household)
+    return plan
+
+
+class Story:
+    """Decides visit by visit; told in the order of time."""
+
+    def __init__(self, households: dict[int, Household], book: Book) -> None:
+        self._households = households
+        self._book = book
+
+    def tell_hour(self, purchases: Sequence[Purchase], *, time: int) -> Iterator[Visit]:
+        """What each purchase of an hour leads to. ``time`` is the block's, which decides what has lapsed."""
+        day = _day_of(time)
+        for purchase in purchases:
+            household = self._households[purchase.household]
+            spending = self._decide_spending(purchase, household, day)
+            micros = purchase.cents * MICROS_PER_CENT
+            if spending is not None:
+                micros -= spending.points * TERMS[spending.program].par_redeem
+            partner = _PARTNERS.get(purchase.merchant)
+            is_also = partner is not None and self._draw("also", purchase) < partner.percent
+            yield Visit(
+                purchase=purchase,
+                household=household,
+                reference=f"b{purchase.basket}",
+                spending=spending,
+                net_micros=micros,
+                also=partner.program if partner is not None and is_also else None,
+                swap=self._decide_swap(purchase, household, day),
+            )
+
+    def _decide_spending(self, purchase: Purchase, household: Household, day: int) -> Spending | None:
+        """Points that pay for part of the purchase, promised in the book."""
+        wants_elsewhere = purchase.is_coupon or self._draw("elsewhere", purchase) < ELSEWHERE_PERCENT
+        own = purchase.merchant
+        if wants_elsewhere:
+            worth, program = max(
+                (self._get_worth(household, other, day), other) for other in TERMS if other != own
+            )
+            least = ELSEWHERE_LEAST_MICROS
+        elif self._draw("home", purchase) < HOME_PERCENT:
+            worth, program, least = self._get_worth(household, own, day), own, HOME_LEAST_MICROS
+        else:
+            return None
+        if worth < least:
+            return None
+        points = min(worth, purchase.cents * MICROS_PER_CENT) // TERMS[program].par_redeem
+        if not points:
+            return None
+        self._book.promise(household.member, program, points)
+        return Spending(program, points, needs_code=not household.custodian == own == program)
+
+    def _decide_swap(self, purchase: Purchase, household: Household, day: int) -> Swap | None:
+        """An exchange of all points of one program, promised in the book."""
+        if self._draw("exchange", purchase) >= EXCHANGE_PERCENT:
+            return None
+        worthwhile = [
+            pair for pair in EXCHANGES if self._get_worth(household, pair[0], day) >= EXCHANGE_LEAST_MICROS
+        ]
+        if not worthwhile:
+            return None
+        program, target = worthwhile[self._draw("pair", purchase) * len(worthwhile) // 100]
+        points = self._book.get_available(household.member, program, day=day)
+        self._book.promise(household.member, program, points)
+        return Swap(program, target, points)
+
+    def _get_worth(self, household: Household, program: str, day: int) -> int:
+        """Micros that a household's spendable points of a program pay for."""
+        return self._book.get_available(household.member, program, day=day) * TERMS[program].par_redeem
+
+    @staticmethod
+    def _draw(what: str, purchase: Purchase) -> int:
+        return draw_percent(what, purchase.basket, purchase.merchant)
+
+
+def _day_of(time: int) -> int:
+    return get_day(time, utc_offset_minutes=UTC_OFFSET_MINUTES)

@@ -1,0 +1,29 @@
+"""One node that has traded, for tests that only read; a fresh one for those that write."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.register_assert_rewrite("tests.node.api.desk")
+
+from tests.node.api.desk import Desk  # noqa: E402 - after its assertions were made to tell
+
+
+@pytest.fixture(scope="session")
+def traded(tmp_path_factory):
+    """A desk whose town has traded, and where the entries stand. Not to be written to."""
+    desk = Desk(tmp_path_factory.mktemp("traded"))
+    try:
+        yield desk, desk.trade()
+    finally:
+        desk.close()
+
+
+@pytest.fixture
+def desk(tmp_path):
+    """A desk of its own, whose chain has its genesis only."""
+    desk = Desk(tmp_path)
+    try:
+        yield desk
+    finally:
+        desk.close()

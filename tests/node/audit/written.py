@@ -1,0 +1,156 @@
+"""A real history of the small alliance, written as the files of a log, and ways to damage it.
+
+`write_history` executes everything a ledger can hold: every kind of leaf, messages that are applied and that
+are rejected, atomic transactions, other people's points, exchanges, points that lapse. `WrittenLog` keeps
+bundles, tiles and a checkpoint as bytes, so a test can change one bit of one of them, or rewrite the log as a
+dishonest operator would: tiles and checkpoint made anew and signed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contracts.messages import Earn, Enrol, Exchange, Redeem, SetParameter
+from ledger.keys import SeedSigner
+from ledger.log.merkle import compute_leaf_hashes
+from ledger.log.note import sign_checkpoint
+from ledger.log.tiles import TILE_LEVELS, TILE_WIDTH, HashTree, encode_bundle
+from tests.contracts.alliance import Alliance
+from tests.contracts.cast import ANNA, BORIS, CLARA, FRESH, OPERATOR, PETROL, STRANGER, make_signer, member_id
+from tests.contracts.letters import make_nonce, sign_consent
+
+LOG_SIGNER = make_signer("log")
+GUESTS = [member_id(10_000 + number) for number in range(40)]
+
+
+def write_history(days: int = 12) -> Alliance:
+    """The small alliance after so many days of trade, a quiet half-year, and the day after it."""
+    alliance = Alliance().open()
+    alliance.must(FRESH, *[Enrol(member=guest) for guest in GUESTS])
+    alliance.must(OPERATOR, SetParameter(effective_height=40, parameter="due_entries_max", value=16))
+    for day in range(days):
+        trade(alliance, day)
+        alliance.wait(days=1)
+    # Everything of `mile` lapses meanwhile: the next blocks begin with system entries.
+    alliance.wait(days=200)
+    for day in range(3):
+        trade(alliance, 1000 + day)
+        alliance.wait(days=1)
+    return alliance
+
+
+def trade(alliance: Alliance, day: int) -> None:
+    """One day: several transactions in one block, then one whose messages count together or not at all."""
+    time = alliance.time
+
+    def earn(member: str, program: str, number: int, amount: int = 23_000_000) -> Earn:
+        reference = f"{program}-{day}-{number}"
+        return Earn(amount=amount, member=member, occurred_at=time, program=program, reference=reference)
+
+    def redeem(member: str, program: str, points: int, **fields: Any) -> Redeem:
+        reference = f"spend-{program}-{day}-{member[-4:]}"
+        return Redeem(
+            member=member, occurred_at=time, points=points, program=program, reference=reference, **fields
+        )
+
+    home = [earn(guest, "leaf", number) for number, guest in enumerate(GUESTS)]
+    consent = sign_consent(
+        alliance.chain,
+        make_signer(ANNA),
+        counterparty=PETROL,
+        expires=time + 60_000,
+        member=ANNA,
+        points=5,
+        program="leaf",
+        nonce=make_nonce("redeem", day),
+    )
+    swap = sign_consent(
+        alliance.chain,
+        make_signer(ANNA),
+        counterparty=ANNA,
+        expires=time + 60_000,
+        member=ANNA,
+        points=20,
+        program="leaf",
+        purpose="exchange",
+        nonce=make_nonce("exchange", day),
+        least=1,
+        target="mile",
+    )
+    exchange = Exchange(
+        consent=swap,
+        least=1,
+        member=ANNA,
+        occurred_at=time,
+        points=20,
+        program="leaf",
+        rate_height=5,
+        recipient=ANNA,
+        reference=f"swap-{day}",
+        series="leaf-1",
+        target="mile",
+    )
+    block = alliance.cut(
+        alliance.sign(FRESH, *home, earn(ANNA, "leaf", 900, 90_000_000), earn(STRANGER, "leaf", 901)),
+        alliance.sign(PETROL, earn(CLARA, "mile", 902), earn(BORIS, "leaf", 903), earn(BORIS, "leaf", 903)),
+        alliance.sign(FRESH, redeem(BORIS, "leaf", 7), redeem(GUESTS[0], "leaf", 10**6)),
+        alliance.sign(PETROL, redeem(ANNA, "leaf", 5, consent=consent), exchange),
+    )
+    assert all(answer.refusal is None for answer in block.answers)
+    alliance.submit(FRESH, earn(ANNA, "leaf", 904), redeem(ANNA, "leaf", 10**8), atomic=True)
+
+
+class WrittenLog:
+    """A log as stored bytes: a `node.audit.sources.LeafSource` whose every part a test may change."""
+
+    def __init__(
+        self,
+        leaves: list[bytes],
+        *,
+        origin: str,
+        signer: SeedSigner = LOG_SIGNER,
+        has_partial_tiles: bool = True,
+        signed_size: int | None = None,
+    ) -> None:
+        self.has_partial_tiles = has_partial_tiles
+        self.stored_size = len(leaves)
+        self.bundles = {
+            index: encode_bundle(leaves[index * TILE_WIDTH : (index + 1) * TILE_WIDTH])
+            for index in range(-(-len(leaves) // TILE_WIDTH))
+        }
+        hashes = compute_leaf_hashes(leaves)
+        signed_size = len(leaves) if signed_size is None else signed_size
+        tree = HashTree()
+        self.tiles = {(tile.level, tile.index): tile.data for tile in tree.extend(hashes[:signed_size])}
+        self.note = sign_checkpoint(origin=origin, size=signed_size, root=tree.root(), signer=signer)
+        self.tiles.update({(tile.level, tile.index): tile.data for tile in tree.extend(hashes[signed_size:])})
+        level = 0
+        while has_partial_tiles and (known := tree.size >> (TILE_LEVELS * level)):
+            index, width = divmod(known, TILE_WIDTH)
+            if width:
+                self.tiles[level, index] = tree.tile(level, index, width)
+            level += 1
+
+    def read_checkpoint(self) -> str:
+        return self.note
+
+    def read_size(self) -> int | None:
+        return None if self.has_partial_tiles else self.stored_size
+
+    def read_bundle(self, index: int, width: int) -> bytes | None:
+        del width  # a bundle is stored as wide as it is
+        return self.bundles.get(index)
+
+    def read_tile(self, level: int, index: int, width: int) -> bytes | None:
+        del width
+        return self.tiles.get((level, index))
+
+
+def flip(data: bytes, place: int, bit: int = 0) -> bytes:
+    """The bytes with one bit changed."""
+    return data[:place] + bytes([data[place] ^ (1 << bit)]) + data[place + 1 :]
+
+
+def find_leaf(leaves: list[bytes], start: bytes, *, after: int = 0) -> int:
+    """The index of the first leaf that begins so."""
+    return next(index for index in range(after, len(leaves)) if leaves[index].startswith(start))

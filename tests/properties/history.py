@@ -1,0 +1,271 @@
+"""A random history of an alliance, block by block, as transactions that anybody could have sent.
+
+The first blocks found programs, series, grants and members honestly; all later ones are drawn. The same seed
+draws the same history, whatever machine it runs on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tests.properties import draw_points, draw_registry
+from tests.properties.alliance import PARTICIPANTS, START, Alliance
+from tests.properties.draws import DAY, Draws
+from tests.properties.model import Answer, Model
+from tests.properties.model_values import FOREVER
+
+Transaction = dict[str, Any]
+SECOND, HOUR = 1_000, 3_600_000
+ISSUED = {
+    "books": ("books", "dust", "gold"),
+    "cinema": ("cinema", "stamps"),
+    "fresh": ("fresh", "fresh.club"),
+    "op": ("op",),
+    "petrol": ("bare", "petrol"),
+}
+PARS = {"dust": (1, 1), "gold": (5_000_000, 5_000_000)}
+KINDS_OF = {
+    "govern": {
+        "open_series": 8,
+        "announce_par": 6,
+        "grant": 12,
+        "revoke_grant": 2,
+        "add_key": 3,
+        "revoke_key": 3,
+        "open_program": 2,
+        "set_parameter": 1,
+        "admit": 1,
+    },
+    "transact": {"earn": 10, "redeem": 14, "exchange": 12, "set_member_choice": 2},
+    "till": {"earn": 10, "redeem": 12},
+    "custody": {"enrol": 3, "add_member_key": 4, "replace_member_key": 3, "set_member_choice": 3},
+}
+OPERATORS = ("admit", "set_parameter")
+HEADER_TWISTS = (
+    *("expired", "edge", "far", "edge_far", "chain", "digest", "unknown_key", "foreign_key", "old_key"),
+    *("purpose", "signature", "same_id", "replay", "replay", "replay_later"),
+)
+
+
+class History:
+    """Draws blocks; `learn` tells it what the model made of the last one."""
+
+    def __init__(self, seed: int, *, utc_offset_minutes: int = 480) -> None:
+        self.alliance = Alliance(seed)
+        self.rng = self.alliance.rng
+        self.genesis = self.alliance.make_genesis(
+            utc_offset_minutes=utc_offset_minutes,
+            parameters={"due_entries_max": 5, "par_floor_micros": 1, "rate_notice_heights": 1},
+        )
+        self.model = Model(self.genesis)
+        self.alliance.chain = self.model.chain
+        self.draws = Draws(self.alliance, self.model)
+        self.sent: list[Transaction] = []
+        self.aborted: list[tuple[str, str, list[dict[str, Any]]]] = []
+        """Atomic transactions of which nothing happened: what they asked can be asked again."""
+        self.founding = list(self.found())
+
+    def send(self, sender: str, purpose: str, messages: list[dict[str, Any]], **header: Any) -> Transaction:
+        pair = self.fit_pairs(sender, purpose, None)[-1]
+        honest = {"id": self.alliance.next_id("t-"), "not_after": START + HOUR}
+        return self.alliance.sign_transaction(pair, sender, messages, **{**honest, **header})
+
+    def found(self) -> Iterator[list[Transaction]]:
+        """The founding blocks: programs with their first series and their grants; then members."""
+        block = []
+        for issuer, programs in ISSUED.items():
+            messages: list[dict[str, Any]] = []
+            for program in programs:
+                rate = {"spend_per_point": 333_334 if program in PARS else 10**6}
+                messages.append({"@type": "open_program", "name": "积分", "program": program, **rate})
+                if program != "bare":
+                    accrue, redeem = PARS.get(program, (20_000 + 1_117 * len(program), 20_000))
+                    messages.append(
+                        {
+                            "@type": "open_series",
+                            "effective_height": 2,
+                            "expiry_months": 0 if program in (*PARS, "stamps") else 12,
+                            "par_accrue": accrue,
+                            "par_redeem": redeem,
+                            "program": program,
+                            "series": "s0",
+                        }
+                    )
+                messages += [
+                    {
+                        "@type": "grant",
+                        "budget_day": 10**15,
+                        "budget_total": 10**15,
+                        "expires": START + 40_000 * DAY,
+                        "kind": kind,
+                        "program": program,
+                        "to": to,
+                    }
+                    for kind in draw_registry.KINDS
+                    for to in PARTICIPANTS
+                    if to != issuer and program not in PARS
+                ]
+            if issuer == "op":
+                messages.append(
+                    {
+                        "@type": "set_parameter",
+                        "effective_height": 2,
+                        "parameter": "par_floor_micros",
+                        "value": 10_000,
+                    }
+                )
+            block.append(self.send(issuer, "govern", messages))
+        yield block
+        yield [self.send(who, "custody", list(self.enrolments(12))) for who in PARTICIPANTS]
+
+    def enrolments(self, count: int) -> Iterator[dict[str, Any]]:
+        for _ in range(count):
+            member = self.alliance.new_member()
+            message: dict[str, Any] = {"@type": "enrol", "member": member}
+            if self.rng.random() < 0.6:
+                message["key"] = draw_registry.new_member_key(self.draws, member, None)
+            yield message
+        self.draws.collector = (*self.draws.collector[:2], member)
+        self.draws.whale = (*self.draws.whale[:3], member)
+
+    def draw_time(self) -> int:
+        """Mostly moments later; at times the edge of a day, a key's last moment, or years."""
+        rng, time = self.rng, self.model.time
+        if self.founding:
+            return time
+        chance = rng.random()
+        if chance < 0.40:
+            return time + rng.choice((0, 1, rng.randrange(5 * SECOND)))
+        if chance < 0.70:
+            return time + rng.randrange(1800 * SECOND)
+        if chance < 0.82:
+            return time + rng.randrange(24 * HOUR)
+        if chance < 0.91:
+            offset = self.model.offset * 60_000
+            midnight = (time + offset) // DAY * DAY + DAY - offset
+            return max(time, midnight + rng.choice((-1, 0, 1)))
+        if chance < 0.96:
+            return time + rng.randrange(5 * DAY)
+        if chance < 0.975:
+            return time + rng.randrange(20, 70) * DAY
+        if chance < 0.98:
+            return time + rng.randrange(300, 500) * DAY
+        members = self.model.state.members.values()
+        edges = [member.pending[1] for member in members if member.pending]
+        edges += [member.waits_until for member in members]
+        ahead = [
+            edge + shift for edge in edges for shift in (-1, 0) if time <= edge + shift <= time + 9 * DAY
+        ]
+        return min(ahead, default=time)
+
+    def draw_block(self) -> tuple[int, list[Transaction]]:
+        time = self.draw_time()
+        self.draws.look(time)
+        if self.founding:
+            return time, self.founding.pop(0)
+        count = self.rng.choice((0, 1, 1, 2, 2, 3, 5))
+        block = [self.draw_transaction() for _ in range(count)]
+        if self.rng.random() < 0.35:
+            block += self.fill_collector()
+        if self.rng.random() < 0.1:
+            messages = [self.draw_message(self.rng.choice(OPERATORS), "op") for _ in range(3)]
+            block.append(self.send("op", "govern", messages, not_after=time + 10 * SECOND))
+        if block and self.rng.random() < 0.08:
+            block.append(self.rng.choice(block))
+        return time, block
+
+    def fill_collector(self) -> list[Transaction]:
+        """One more series, and points of the open one for the account that is to have all the lots."""
+        issuer, program, member = self.draws.collector
+        amount = self.model.state.programs[program].spend_per_point
+        series = draw_registry.open_series(self.draws, issuer)
+        earned = {
+            "@type": "earn",
+            "amount": amount,
+            "member": member,
+            "occurred_at": self.draws.time,
+            "program": program,
+            "reference": self.draws.reference(),
+        }
+        deadline = {"not_after": self.draws.time + 10 * SECOND}
+        return [
+            self.send(issuer, "till", [earned], **deadline),
+            self.send(issuer, "govern", [{**series, "program": program, "expiry_months": 0}], **deadline),
+        ]
+
+    def draw_messages(self, sender: str, purpose: str) -> list[dict[str, Any]]:
+        weights = dict(KINDS_OF[purpose])
+        if sender != "op" and self.rng.random() < 0.9:
+            weights = {kind: weight for kind, weight in weights.items() if kind not in OPERATORS}
+        count = self.rng.choice((1, 1, 2, 4, 8, 16))
+        kinds = self.rng.choices(list(weights), list(weights.values()), k=count)
+        return [self.draw_message(kind, sender) for kind in kinds]
+
+    def draw_message(self, kind: str, sender: str) -> dict[str, Any]:
+        if kind in ("add_member_key", "replace_member_key"):
+            return draw_registry.change_key(self.draws, sender, kind)
+        room = draw_points if kind in ("earn", "redeem", "exchange") else draw_registry
+        return getattr(room, kind)(self.draws, sender)
+
+    def draw_transaction(self) -> Transaction:
+        rng, alliance, time = self.rng, self.alliance, self.draws.time
+        sender = rng.choice((*PARTICIPANTS, *sorted(self.model.state.participants)))
+        purpose = rng.choices(("govern", "transact", "till", "custody"), (20, 48, 20, 12))[0]
+        twist = rng.choice(HEADER_TWISTS) if rng.random() < 0.12 else None
+        if twist == "replay" and self.sent:
+            return rng.choice(self.sent[-8:])
+        messages = self.draw_messages(sender, purpose)
+        if self.aborted and rng.random() < 0.1:
+            sender, purpose, messages = self.aborted.pop()
+        longest = SECOND * self.draws.parameter("not_after_seconds_max")
+        not_after = {"expired": time - 1, "edge": time, "far": time + longest + 1, "edge_far": time + longest}
+        header: dict[str, Any] = {"not_after": not_after.get(twist or "", time + rng.randrange(longest + 1))}
+        header["id"] = alliance.next_id("t-")
+        if rng.random() < 0.2:
+            header["atomic"] = True
+        if twist == "replay_later" and self.sent:
+            earlier = rng.choice(self.sent[-20:])
+            sender, messages = earlier["header"]["sender"], earlier["messages"]
+            header["id"], purpose = earlier["header"]["id"], self.purpose_of(earlier)
+        elif twist == "same_id" and self.sent:
+            header["id"] = rng.choice(self.sent[-12:])["header"]["id"]
+        elif twist == "chain":
+            header["chain"] = "model/" + "0" * 32
+        elif twist == "digest":
+            header["digest"] = "A" * 43
+        pairs = self.fit_pairs(sender, purpose, twist)
+        transaction = alliance.sign_transaction(rng.choice(pairs), sender, messages, **header)
+        if twist == "signature":
+            transaction["signature"] = rng.choice(pairs).sign("consent", alliance.chain, b"")
+        return transaction
+
+    def purpose_of(self, transaction: Transaction) -> str:
+        return self.model.state.keys[transaction["header"]["key"]].purpose
+
+    def fit_pairs(self, sender: str, purpose: str, twist: str | None) -> list[Any]:
+        """The keys this sender would sign with, or for some twists those it may not."""
+        owned = self.alliance.owned
+        if twist == "unknown_key":
+            return [self.alliance.new_pair()]
+        if twist == "foreign_key":
+            return owned["op" if sender != "op" else "fresh", purpose]
+        if twist == "purpose":
+            purpose = self.rng.choice(list(KINDS_OF))
+        pairs = owned.get((sender, purpose), owned[sender, "govern"])
+        keys = self.model.state.keys
+        valid = [pair for pair in pairs if pair.id in keys and keys[pair.id].valid_to == FOREVER]
+        return pairs if twist == "old_key" or not valid else valid
+
+    def learn(self, transactions: list[Transaction], answers: list[Answer]) -> None:
+        """What the model answered is what later draws repeat, contradict or build on."""
+        for transaction, answer in zip(transactions, answers, strict=True):
+            if answer.refusal is not None or answer.is_repeat:
+                continue
+            self.sent = [*self.sent[-40:], transaction]
+            if any(outcome["code"] == "ATOMIC_ABORTED" for outcome in answer.outcomes):
+                sender = transaction["header"]["sender"]
+                self.aborted = [(sender, self.purpose_of(transaction), transaction["messages"])]
+            for message, outcome in zip(transaction["messages"], answer.outcomes, strict=True):
+                if outcome["code"] == "OK":
+                    self.draws.remember(transaction["header"]["sender"], message)

@@ -1,0 +1,176 @@
+"""What the model remembers: dictionaries of values that never change in place, and the sums beside them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from hashlib import sha256
+from typing import Any, NamedTuple, NoReturn
+
+from tests.properties.model_values import PARAMETERS, canonical, spell
+
+LotKey = tuple[int, int, str, int]
+"""(expires, opened, series, spendable_from): what tells two lots apart, and the order they are taken in."""
+Lots = tuple[tuple[LotKey, int], ...]
+
+
+class TurnedDown(Exception):
+    def __init__(self, outcome: dict[str, Any]) -> None:
+        self.outcome = outcome
+        super().__init__(outcome["code"])
+
+
+def reject(code: str, **facts: Any) -> NoReturn:
+    raise TurnedDown({"code": code, **facts})
+
+
+class Block(NamedTuple):
+    chain: str
+    height: int
+    time: int
+    day: int
+    offset: int
+    operator: str
+
+
+class Key(NamedTuple):
+    participant: str
+    public: str
+    purpose: str
+    valid_from: int
+    valid_to: int
+
+
+class Program(NamedTuple):
+    issuer: str
+    spend_per_point: int
+
+
+class Series(NamedTuple):
+    opened: int
+    expiry_months: int
+    pars: tuple[tuple[int, int, int], ...]
+    """(height, par_accrue, par_redeem), the opening first."""
+
+    def par_at(self, height: int) -> tuple[int, int, int]:
+        """The pars in force; before the opening its own."""
+        return [par for par in self.pars if par[0] <= height or par is self.pars[0]][-1]
+
+
+class Grant(NamedTuple):
+    budget_day: int
+    budget_total: int
+    expires: int
+    used: int
+    day: int
+    used_that_day: int
+
+    def allows(self, points: int, day: int) -> bool:
+        today = self.used_that_day if self.day == day else 0
+        return today + points <= self.budget_day and self.used + points <= self.budget_total
+
+    def after(self, points: int, day: int) -> Grant:
+        today = self.used_that_day if self.day == day else 0
+        return self._replace(used=self.used + points, day=day, used_that_day=today + points)
+
+
+class Member(NamedTuple):
+    custodian: str
+    public: str | None
+    waits_until: int
+    """Until then the key does not spend other issuers' points."""
+    pending: tuple[str, int] | None
+    """A replacement and the time from which it is the key."""
+    custodian_speaks: bool
+    till_speaks: bool
+
+    def at(self, time: int) -> Member:
+        """The member as of a time: a replacement whose delay has passed is the key."""
+        if self.pending is None or time < self.pending[1]:
+            return self
+        return self._replace(public=self.pending[0], waits_until=0, pending=None)
+
+
+class State:
+    def __init__(self) -> None:
+        self.participants: dict[str, str] = {}
+        self.keys: dict[str, Key] = {}
+        self.parameters: dict[str, tuple[tuple[int, int], ...]] = {}
+        self.programs: dict[str, Program] = {}
+        self.series: dict[tuple[str, str], Series] = {}
+        self.grants: dict[tuple[str, str, str], Grant] = {}
+        self.members: dict[str, Member] = {}
+        self.nonces: dict[tuple[str, str], bool] = {}
+        """(key id, nonce)"""
+        self.references: dict[Any, tuple[bytes, int]] = {}
+        self.transactions: dict[tuple[str, str], tuple[str, int]] = {}
+        self.accounts: dict[tuple[str, str], Lots] = {}
+        self.due: dict[tuple[int, str, str], bool] = {}
+        """(day, member, program) of lots that will lapse."""
+        self.tallies: dict[tuple[str, str], int] = {}
+        self.positions: dict[str, int] = {}
+        self.moved: dict[str, bool] = {}
+        """Whose position the legs of this block moved, be it there and back."""
+        self.owed: dict[tuple[str, str, str], int] = {}
+
+    def copy(self) -> State:
+        twin = State()
+        for name, table in vars(self).items():
+            setattr(twin, name, dict(table))
+        return twin
+
+    def parameter(self, name: str, height: int) -> int:
+        """The value that the latest change in force gave it; of two for one height the one set last."""
+        value = PARAMETERS[name][0]
+        for _, changed in sorted(
+            (change for change in self.parameters.get(name, ()) if change[0] <= height), key=lambda c: c[0]
+        ):
+            value = changed
+        return value
+
+    def open_series(self, program: str, height: int) -> str | None:
+        """The id of the series with the latest opening height reached."""
+        openings = [
+            (series.opened, number, name)
+            for number, ((owner, name), series) in enumerate(self.series.items())
+            if owner == program and series.opened <= height
+        ]
+        return max(openings)[2] if openings else None
+
+    def balance(self, member: str, program: str) -> int:
+        return sum(points for _, points in self.accounts.get((member, program), ()))
+
+    def lots_after(self, member: str, program: str, changes: list[tuple[LotKey, int]]) -> Lots:
+        """The account's lots once these points came (or, negative, went)."""
+        lots: dict[LotKey, int] = defaultdict(int, self.accounts.get((member, program), ()))
+        for like, points in changes:
+            lots[like] += points
+        return tuple(sorted((like, points) for like, points in lots.items() if points))
+
+    def supply(self, program: str) -> int:
+        said = {word: points for (of, word), points in self.tallies.items() if of == program}
+        came = ("issued.home", "issued.partner", "exchanged.in")
+        return sum(points if word in came else -points for word, points in said.items())
+
+    def tally(self, program: str, word: str, points: int) -> None:
+        self.tallies[program, word] = self.tallies.get((program, word), 0) + points
+
+    def owe(self, legs: list[dict[str, Any]]) -> None:
+        for leg in legs:
+            for who, sign in ((leg["from"], -1), (leg["to"], 1)):
+                self.moved[who] = True
+                self.positions[who] = self.positions.get(who, 0) + sign * leg["micros"]
+            pair = (leg["from"], leg["to"], leg["reason"])
+            self.owed[pair] = self.owed.get(pair, 0) + leg["micros"]
+
+    def supplies(self) -> dict[str, int]:
+        return {program: self.supply(program) for program in self.programs}
+
+    def sums_since(self, supplies: dict[str, int]) -> str:
+        """SHA-256 of rows: [program, supply] that changed, then [participant, micros] that legs moved."""
+        rows = [
+            [program, str(supply)]
+            for program, supply in sorted(self.supplies().items())
+            if supply != supplies.get(program, 0)
+        ]
+        rows += [[who, str(self.positions[who])] for who in sorted(self.moved)]
+        return spell(sha256(canonical(rows)).digest())
