@@ -21,7 +21,6 @@ from ledger.values import (
     Micros,
     Millis,
     ParticipantId,
-    PointsOrNone,
     SeriesId,
 )
 
@@ -72,5 +71,5 @@ class Outcome(Struct, frozen=True, forbid_unknown_fields=True, gc=False, kw_only
     first: Index | UnsetType = UNSET
     legs: Annotated[list[Leg], Meta(max_length=16)] | UnsetType = UNSET
     lots: Annotated[list[Lot], Meta(max_length=LOTS_MAX)] | UnsetType = UNSET
-    points: PointsOrNone | UnsetType = UNSET
+    points: Balance | UnsetType = UNSET
     received: Annotated[list[Lot], Meta(max_length=LOTS_MAX)] | UnsetType = UNSET

@@ -8,7 +8,7 @@ tallies are the program's history in eight numbers: supply = issued + exchanged 
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from msgspec import Struct
 
@@ -27,8 +27,8 @@ SYSTEM_ACCOUNTS: Final = frozenset(
 )
 
 
-class Posting(NamedTuple):
-    """`lot.points` points of `program` move from `source` to `destination`."""
+class Posting(Struct, frozen=True, gc=False):
+    """`lot.points` points of `program` move from `source` to `destination`. Never on the wire."""
 
     program: str
     source: str

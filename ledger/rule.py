@@ -53,7 +53,7 @@ class Asked(Struct, frozen=True, gc=False):
     """SHA-256 of the message's canonical bytes."""
 
 
-class Decision(NamedTuple):
+class Decision(Struct, frozen=True):
     """What a rule decided.
 
     The outcome to record (with its legs), the points to move, the records to write.

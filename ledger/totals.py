@@ -36,7 +36,7 @@ and reason.
 
 def apply_posting(state: State, posting: Posting) -> None:
     """Points have moved between two accounts."""
-    program, source, destination, lot = posting
+    program, source, destination, lot = posting.program, posting.source, posting.destination, posting.lot
     if source in SYSTEM_ACCOUNTS:
         _add_to_tally(state, f"{program}|{source}", lot.points)
     else:

@@ -19,6 +19,7 @@ do.
     │   ├── NotEntitled        somebody else may do this, not the sender
     │   ├── LimitExceeded      more than a message, an account or a parameter can hold
     │   └── AtomicAborted      another message of the same atomic transaction failed
+    ├── OutboxError            the outbox cannot be written, so nothing new is sent
     ├── UnknownOutcome         it was submitted, and is not known to be committed: `flush()` finds out
     └── Unverified             an answer does not prove itself; both signed notes are kept as evidence
 
@@ -191,6 +192,19 @@ class AtomicAborted(RejectedByLedger):
     """Another message of the same atomic transaction failed, so none of it counts."""
 
     what_to_do = "No points moved. Look at the message that failed; without it the others may be sent again."
+
+
+class OutboxError(CommonpointError):
+    """The outbox cannot be read or written: a full disk, a file that is gone. Without it nothing is sent."""
+
+    may_retry = True
+    what_to_do = (
+        "Make room, or mend the file, and make the same call again: "
+        "under the same reference nothing moves twice."
+    )
+
+    def __init__(self, detail: str, **facts: object) -> None:
+        super().__init__("OUTBOX", detail, facts)
 
 
 class UnknownOutcome(CommonpointError):

@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
-from merchant_sdk.errors import ConfigurationError
+from merchant_sdk.errors import ConfigurationError, OutboxError
 from merchant_sdk.records import Dated, Evidence, Pending, TrustedNote
 
 LEASE_MILLIS: Final = 60_000
@@ -82,7 +82,7 @@ class Outbox:
             self._lazy = self._synced if path is None else _connect(name)
             self._lazy.execute("PRAGMA synchronous = NORMAL")
             self._migrate()
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, OutboxError) as error:
             raise ConfigurationError("the outbox does not open", path=name, reason=str(error)) from None
         _open_owners.add(self._owner)
 
@@ -194,18 +194,25 @@ class Outbox:
 
     @contextmanager
     def _write(self, connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-            except BaseException:
-                connection.execute("ROLLBACK")
-                raise
-            connection.execute("COMMIT")
+        try:
+            with self._lock:
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield connection
+                    connection.execute("COMMIT")
+                except BaseException:
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+                    raise
+        except sqlite3.Error as error:
+            raise OutboxError("the outbox cannot be written", reason=str(error)) from None
 
     def _read(self, query: str, values: Sequence[Any]) -> list[Any]:
-        with self._lock:
-            return self._synced.execute(query, values).fetchall()
+        try:
+            with self._lock:
+                return self._synced.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise OutboxError("the outbox cannot be read", reason=str(error)) from None
 
     def _end(self, write: sqlite3.Connection, pending: Pending, state: str, answer: bytes | None) -> None:
         key = (pending.sender, pending.id)

@@ -156,7 +156,9 @@ class Trust:
                 root=checkpoint.root,
             )
         except core_errors.Unverified as error:
-            raise Unverified(error.code, "the log does not hold what the answer says", error.facts) from None
+            evidence = {"found": answer.checkpoint, "trusted": self.note or ""}
+            detail = "the log does not hold what the answer says"
+            raise Unverified(error.code, detail, error.facts, evidence=evidence) from None
         return Proven(answer, outcomes, checkpoint)
 
     def open(self, note: str) -> Checkpoint:

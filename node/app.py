@@ -23,12 +23,12 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from contracts.rulebook import RULEBOOKS
-from ledger.errors import InvariantBroken
+from ledger.errors import InvalidBlock, InvariantBroken
 from ledger.executor import Head
 from ledger.log.policy import Policy
 from node.access import parse_role
 from node.api.app import make_app
-from node.audit.report import Report
+from node.audit.report import FirstBad, Report
 from node.audit.sources import HttpSource
 from node.audit.verify import Expected, Progress, verify_ledger
 from node.config import DATABASE_FILE, Config, load_config, read_public_files
@@ -214,7 +214,11 @@ def audit_data_dir(
     """The audit of a data directory, in use or not. Raises `Unusable` or `SourceUnavailable`."""
     files = read_public_files(directory)
     expected = Expected(chain=chain, policy=policy, genesis=files.genesis, policy_copy=files.policy)
-    with Snapshot(directory / DATABASE_FILE) as snapshot:
+    try:
+        snapshot = Snapshot(directory / DATABASE_FILE)
+    except InvalidBlock as error:
+        return Report(first_bad=FirstBad.of(error), is_finished=True)
+    with snapshot:
         return verify_ledger(snapshot, expected=expected, stored=snapshot, progress=progress)
 
 

@@ -21,13 +21,27 @@ def check_grant(
     state: StateView, asked: Asked, *, program: str, grantee: str, kind: str
 ) -> tuple[str, GrantRecord]:
     """The grant that covers this, with its key. Raises `Rejected` ``GRANT_MISSING`` or ``GRANT_EXPIRED``."""
-    key = get_grant_key(program, grantee, kind)
-    grant: GrantRecord | None = state.get(GRANT, key)
-    if grant is None:
-        raise Rejected("GRANT_MISSING", program=program, grantee=grantee, kind=kind)
-    if grant.expires < asked.block.time:
-        raise Rejected("GRANT_EXPIRED", program=program, grantee=grantee, kind=kind, expired=grant.expires)
-    return key, grant
+    return check_grants(state, asked, (program, grantee, kind))[0]
+
+
+def check_grants(
+    state: StateView, asked: Asked, *wanted: tuple[str, str, str]
+) -> list[tuple[str, GrantRecord]]:
+    """The grants that cover (program, grantee, kind) each.
+
+    One that is missing is told before one that ended.
+    """
+    keys = [get_grant_key(*one) for one in wanted]
+    found: list[tuple[str, GrantRecord]] = []
+    for key in keys:
+        grant: GrantRecord | None = state.get(GRANT, key)
+        if grant is None:
+            raise Rejected("GRANT_MISSING", grant=key)
+        found.append((key, grant))
+    for key, grant in found:
+        if grant.expires < asked.block.time:
+            raise Rejected("GRANT_EXPIRED", grant=key, expired=grant.expires)
+    return found
 
 
 def use_grant(

@@ -11,8 +11,8 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Any
 
-import msgspec
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from contracts.mechanics.parameters import get_parameter
 from contracts.mechanics.records import REFERENCE, ReferenceRecord
@@ -64,11 +64,10 @@ def check_reference(state: StateView, asked: Asked, message: Any) -> tuple[str, 
 
 
 def compute_content(asked: Asked, message: Any) -> str:
-    """What makes two messages the same: all but the consent, which a retry may have had to renew."""
+    """What makes two messages the same.
+
+    All but the consent, which a retry may have had to renew or to add.
+    """
     if getattr(message, "consent", UNSET) is UNSET:
         return asked.content_hash[:16].hex()
-    fields = msgspec.structs.asdict(message)
-    kept = [
-        [name, fields[name]] for name in sorted(fields) if name != "consent" and fields[name] is not UNSET
-    ]
-    return sha256(encode(kept)).hexdigest()[:32]
+    return sha256(encode(replace(message, consent=UNSET))).hexdigest()[:32]

@@ -45,11 +45,11 @@ def earn(state: StateView, asked: Asked, message: Earn) -> Decision:
     if not is_home:
         grant = check_grant(state, asked, program=message.program, grantee=asked.sender, kind="earn")
     points = message.amount // terms.spend_per_point
-    if points > POINTS_MAX:
-        raise Rejected("AMOUNT_TOO_LARGE", points=points, allowed=POINTS_MAX)
     changes = [taken]
     if grant is not None:
         changes.append(use_grant(*grant, asked, points))  # type: ignore[arg-type]
+    if points > POINTS_MAX:
+        raise Rejected("AMOUNT_TOO_LARGE", points=points, allowed=POINTS_MAX)
     account = get_account(state, message.member, message.program)
     if not points:
         return Decision(Outcome(balance=account.points, code=OK, points=0), (), changes)

@@ -18,7 +18,7 @@ from msgspec import UNSET
 
 from contracts.mechanics.clearing import compute_exchange_legs
 from contracts.mechanics.consent import check_consent, get_nonce_key
-from contracts.mechanics.grants import check_grant, use_grant
+from contracts.mechanics.grants import check_grants, use_grant
 from contracts.mechanics.lots import check_room, get_account, get_expiry_changes, reads_account, take_lots
 from contracts.mechanics.members import get_member
 from contracts.mechanics.records import MEMBER, NONCE
@@ -120,8 +120,12 @@ def _use_grants(
     """Both issuers allow it, and it counts against both budgets; one issuer's two programs need no grant."""
     if source.issuer == target.issuer:
         return []
-    outward = check_grant(state, asked, program=source.program, grantee=target.issuer, kind="exchange_out")
-    inward = check_grant(state, asked, program=target.program, grantee=source.issuer, kind="exchange_in")
+    outward, inward = check_grants(
+        state,
+        asked,
+        (source.program, target.issuer, "exchange_out"),
+        (target.program, source.issuer, "exchange_in"),
+    )
     return [use_grant(*outward, asked, taken), use_grant(*inward, asked, received)]
 
 

@@ -36,14 +36,14 @@ def admit(state: StateView, asked: Asked, message: Admit) -> Decision:
     # "any" is what an open points code is made out to, so nobody may be called that.
     if message.participant == ANY or state.get(PARTICIPANT, message.participant) is not None:
         raise Rejected("PARTICIPANT_EXISTS", participant=message.participant)
-    changes: list[tuple[str, str, Any]] = []
-    ids: list[str] = []
-    for key in message.keys:
-        identifier = key_id(check_key(key.public))
-        if identifier in ids or state.get(KEY_TABLE, identifier) is not None:
+    ids = [key_id(check_key(key.public)) for key in message.keys]
+    for number, identifier in enumerate(ids):
+        if identifier in ids[:number] or state.get(KEY_TABLE, identifier) is not None:
             raise Rejected("KEY_EXISTS", key=identifier)
-        ids.append(identifier)
-        changes.append(_register(message.participant, identifier, key.public, key.purpose, asked.block))
+    changes: list[tuple[str, str, Any]] = [
+        _register(message.participant, identifier, key.public, key.purpose, asked.block)
+        for identifier, key in zip(ids, message.keys, strict=True)
+    ]
     if not any(key.purpose == "govern" for key in message.keys):
         raise Rejected("GOVERN_KEY_MISSING", participant=message.participant)
     record = Participant(message.name, asked.block.height, tuple(ids))

@@ -54,6 +54,7 @@ class Connection(Generic[R]):
         subject = f"participant:{core.participant}"
         self.reader = Reader(transport, TokenKeeper(subject=subject, signer=signer, chain=core.chain))
         self._opening = asyncio.Lock()
+        self._is_closed = False
         self._submitter: Submitter[R] | None = None
         self._policy: Policy | None = settings.policy
         self._lanes: dict[str, Lane[Committed[R]]] = {}
@@ -64,6 +65,8 @@ class Connection(Generic[R]):
         """The chain is known and trust begins where it ended. Raises `Unverified` where it is not the pinned
         one.
         """
+        if self._is_closed:
+            raise ConfigurationError("this merchant is closed")
         if self._submitter is not None:
             return self._submitter
         async with self._opening:
@@ -98,7 +101,7 @@ class Connection(Generic[R]):
         """
         asked = Asked(message, check_message(message), is_dated_by_us)
         signer = self.core.choose_signer([message])
-        if self._submitter is None:
+        if self._submitter is None or self._is_closed:
             await self.open()
         lane = self._lanes.get(signer.key_id)
         if lane is None:
@@ -168,8 +171,11 @@ class Connection(Generic[R]):
 
     async def close(self) -> None:
         """What was asked is answered, then everything is closed."""
+        if self._is_closed:
+            return
         for lane in self._lanes.values():
             await lane.drain()
+        self._is_closed = True
         await self._transport.close()
         self.outbox.close()
 

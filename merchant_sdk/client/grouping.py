@@ -86,8 +86,8 @@ class Lane(Generic[T]):
 
     def _finish(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if self._waiting:
-            self._dispatch_if_free()
+        if self._waiting and len(self._tasks) < IN_FLIGHT_MAX:
+            self._dispatch()
 
     async def _deliver(self, calls: list[Call[T]]) -> None:
         try:

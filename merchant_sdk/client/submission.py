@@ -65,11 +65,12 @@ class Submitter(Generic[R]):
     ) -> list[Committed[R]]:
         """One proven result a message. Raises as `merchant_sdk.errors` says."""
         core = self._core
-        signed = await self._find_signed(messages, transaction_id, atomic=atomic)
-        if signed is None:
-            signed = core.sign(
-                messages, signer=signer, transaction_id=transaction_id, not_after=not_after, atomic=atomic
-            )
+        known = await self._find_signed(messages, transaction_id, atomic=atomic)
+        if known is not None:
+            return await self._submit_again(known)
+        signed = core.sign(
+            messages, signer=signer, transaction_id=transaction_id, not_after=not_after, atomic=atomic
+        )
         await self._keep(self._outbox.put, signed.pending, dated)
         try:
             return await self._deliver(signed)
@@ -98,8 +99,8 @@ class Submitter(Generic[R]):
                 signed = Signed.read(pending)
                 results = await self._resend(signed)
             except CommonpointError as error:
-                if not isinstance(error, RefusedByNode):
-                    await self._keep(self._outbox.release, pending)
+                # Where it is ended by now, this changes nothing.
+                await self._keep(self._outbox.release, pending)
                 found.append(Resent[R](transaction_id=pending.id, error=error))
             else:
                 found.append(Resent[R](transaction_id=pending.id, results=tuple(results)))
@@ -155,12 +156,22 @@ class Submitter(Generic[R]):
             data = await self._reader.get_consistency(link)
             link = self._trust.accept_link(note, link, data)
 
+    async def _submit_again(self, signed: Signed) -> list[Committed[R]]:
+        await self._keep(self._outbox.put, signed.pending)
+        try:
+            return await self._resend(signed)
+        except NotSent as error:
+            # Not this time; but whether it was taken the time before is still not known.
+            await self._keep(self._outbox.release, signed.pending)
+            raise UnknownOutcome(signed.id, error.detail) from None
+
     async def _resend(self, signed: Signed) -> list[Committed[R]]:
         try:
             return await self._deliver(signed)
         except RefusedByNode as refusal:
             if refusal.code != "EXPIRED":
-                await self._end(signed, "refused")
+                if not refusal.may_retry:
+                    await self._end(signed, "refused")
                 raise
             self._core.learn(refusal)
         found = await self._look_up(signed)
@@ -171,11 +182,12 @@ class Submitter(Generic[R]):
         await self._replace(signed, anew)
         try:
             return await self._deliver(anew)
-        except RefusedByNode:
-            await self._end(anew, "refused")
-            raise
-        except NotSent:
-            await self._keep(self._outbox.release, anew.pending)
+        except (NotSent, RefusedByNode) as error:
+            if error.may_retry:
+                # The order is still to be carried out, and only the outbox remembers it.
+                await self._keep(self._outbox.release, anew.pending)
+            else:
+                await self._end(anew, "refused")
             raise
 
     async def _look_up(self, signed: Signed) -> list[Committed[R]] | None:

@@ -40,8 +40,8 @@ class Merchant:
         **options: Unpack[Options],
     ) -> None:
         self._process = os.getpid()
-        self._loop = asyncio.new_event_loop()
         self._verbs: Verbs[Receipt] = Verbs(participant, url, fetch_receipt=self.receipt, **options)
+        self._loop = asyncio.new_event_loop()
         # A program that ends without closing must not hang on a thread that waits for work.
         self._thread = threading.Thread(target=self._loop.run_forever, name="commonpoint", daemon=True)
         self._thread.start()
@@ -200,7 +200,13 @@ class Merchant:
         if fault is not None:
             work.close()
             raise ConfigurationError(fault)
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except KeyboardInterrupt:
+            # Whoever pressed the key no longer waits; what was not sent yet is not sent.
+            future.cancel()
+            raise
 
 
 async def _get_next(entries: AsyncIterator[HistoryEntry]) -> HistoryEntry | None:

@@ -19,7 +19,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.responses import HTMLResponse, Response
 
 from ledger.errors import Refused
-from node.api.answers import CodeAnswer
+from node.api.answers import CodeAnswer, ProblemAnswer
 from node.api.parameters import ASKED
 from node.api.problems import CODES, MEDIA_TYPE, make_problem
 
@@ -120,7 +120,9 @@ def make_description(app: FastAPI, *, further: dict[str, dict[str, Any]], versio
             # What FastAPI would answer to a bad parameter, we answer as BAD_REQUEST.
             operation["responses"].pop("422", None)
             operation["responses"].setdefault("400", describe("BAD_REQUEST")[400])
+    schemas = told["components"]["schemas"]
     for name in ("HTTPValidationError", "ValidationError"):
-        told["components"]["schemas"].pop(name, None)
+        schemas.pop(name, None)
+    schemas["ProblemAnswer"] = ProblemAnswer.model_json_schema()
     told["paths"] = dict(sorted(told["paths"].items()))
     return told

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -56,20 +57,27 @@ class Rim:
             return
         started = time.perf_counter()
         status = 0
+        is_whole = False
+
+        async def receive_watched() -> Message:
+            nonlocal is_whole
+            message = await receive()
+            is_whole = not message.get("more_body", False)
+            return message
 
         async def send_counted(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message["headers"], _NOSNIFF]
-            elif status == 413 and not message.get("more_body", False):
+            elif status == 413 and not is_whole and not message.get("more_body", False):
                 await send({**message, "more_body": True})
                 await drain(receive)
                 message = {"type": "http.response.body", "body": b""}
             await send(message)
 
         try:
-            await self._answer(scope, receive, send_counted)
+            await self._answer(scope, receive_watched, send_counted)
         except Disconnected:
             status = 499
         except Refused as refusal:
@@ -103,7 +111,9 @@ class Rim:
         """The fault is in the log under a number, which is all that the asker gets to know."""
         incident: str = scope.setdefault("commonpoint.incident", secrets.token_hex(4))
         route = _get_route(scope, self._submission_path)
-        log.error("unexpected fault", incident=incident, method=scope["method"], route=route, exc_info=error)
+        # As plain text: a traceback that is drawn with the values in it would carry members' points and our keys.
+        trace = "".join(traceback.format_exception(error))
+        log.error("unexpected fault", incident=incident, method=scope["method"], route=route, traceback=trace)
         if isinstance(error, InvariantBroken) and self._on_broken is not None:
             self._on_broken(error)
         return incident

@@ -9,6 +9,8 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
+from ledger.errors import CommonpointError, InvalidBlock
+
 
 class FirstBad(Struct, frozen=True):
     """The first thing that does not hold. Never on the wire."""
@@ -20,6 +22,15 @@ class FirstBad(Struct, frozen=True):
     check: str
     """Which check failed: a stable code."""
     detail: str
+
+    @classmethod
+    def of(cls, error: CommonpointError) -> FirstBad:
+        """The finding that an error is."""
+        if isinstance(error, InvalidBlock):
+            detail = f"expected {error.facts['expected']}; found {error.facts['found']}"
+            return cls(index=error.index, check=error.check, detail=detail)
+        told = ", ".join(f"{name} {value}" for name, value in sorted(error.facts.items()))
+        return cls(index=None, check=error.code, detail=told)
 
 
 class Report(Struct):

@@ -25,7 +25,7 @@ from time import perf_counter
 from typing import NamedTuple
 
 from ledger.codec import from_base64url
-from ledger.errors import CommonpointError, InvalidBlock, InvariantBroken, Refused, Unverified
+from ledger.errors import InvalidBlock, InvariantBroken, Refused, Unverified
 from ledger.executor import make_tables
 from ledger.genesis import Origin
 from ledger.log.note import Checkpoint, VerifierKey, parse_checkpoint, split_note
@@ -68,7 +68,7 @@ def verify_ledger(
         try:
             audit.run()
         except (InvalidBlock, Unverified, Refused, InvariantBroken) as error:
-            audit.report.first_bad = _tell(error)
+            audit.report.first_bad = FirstBad.of(error)
     audit.report.finish(seconds=perf_counter() - started)
     return audit.report
 
@@ -175,15 +175,6 @@ def derive_policy(origin: Origin) -> Policy:
     """The policy of epoch 0, which follows from the genesis alone: its log key, no witnesses."""
     public = from_base64url(origin.settings.log_key, size=32)
     return Policy.for_log(VerifierKey.for_log(origin.chain, public))
-
-
-def _tell(error: CommonpointError) -> FirstBad:
-    """The finding for people and machines."""
-    if isinstance(error, InvalidBlock):
-        detail = f"expected {error.facts['expected']}; found {error.facts['found']}"
-        return FirstBad(index=error.index, check=error.check, detail=detail)
-    told = ", ".join(f"{name} {value}" for name, value in sorted(error.facts.items()))
-    return FirstBad(index=None, check=error.code, detail=told)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from sqlalchemy import Connection, Engine, create_engine, event
 
@@ -24,12 +25,16 @@ _PRAGMAS = {
 
 
 class Readers:
-    """One open reading connection a thread: a look-up costs its query and no more."""
+    """One open reading connection a thread: a look-up costs its query and no more.
+
+    Servers start and end threads as they please; with a thread its connection goes back to the pool.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._local = threading.local()
-        self._all: list[Connection] = []
+        self._lock = threading.Lock()
+        self._all: WeakSet[Connection] = WeakSet()
 
     def get(self) -> Connection:
         """This thread's connection; each statement on it sees what is committed by then."""
@@ -37,14 +42,16 @@ class Readers:
         if connection is None:
             connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
             self._local.connection = connection
-            self._all.append(connection)
+            with self._lock:
+                self._all.add(connection)
         return connection
 
     def close(self) -> None:
         """Every thread's connection is closed."""
-        for connection in self._all:
-            connection.close()
-        self._all.clear()
+        with self._lock:
+            for connection in list(self._all):
+                connection.close()
+            self._all.clear()
 
 
 def open_sqlite(path: Path) -> Engine:

@@ -149,8 +149,8 @@ class LogStore:
     def list_tiles(self) -> Iterator[tuple[int, int, bytes]]:
         """Every stored tile: level, position, data."""
         connection = self._readers.get()
-        for level, position, data in connection.exec_driver_sql("SELECT level, position, data FROM tile"):
-            yield level, position, data
+        for row in connection.exec_driver_sql("SELECT level, position, data FROM tile"):
+            yield row[0], row[1], row[2]
 
     def find_block(self, index: int) -> tuple[int, int, int] | None:
         """Index of the first block leaf from ``index`` on, its height and its time; or None."""

@@ -10,6 +10,7 @@ Nothing is made up: a merchant's part of a basket that cost nothing is left out,
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -85,7 +86,7 @@ def to_cents(amounts: Any) -> Any:
     return cents.astype(np.int64)
 
 
-def group_by_hour(purchases: list[Purchase]) -> list[tuple[int, list[Purchase]]]:
+def group_by_hour(purchases: Iterable[Purchase]) -> list[tuple[int, list[Purchase]]]:
     """Each hour with purchases, as the millisecond in which it ends, with them in order."""
     hours: dict[int, list[Purchase]] = {}
     for purchase in purchases:

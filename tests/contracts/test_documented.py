@@ -64,7 +64,7 @@ def codes_in(function_name: str, *folders: str) -> set[str]:
 
 
 def constants(node: ast.expr) -> set[str]:
-    """Strings that an expression may be; a name is looked up where it is handed over."""
+    """Strings that an expression may be."""
     return {
         part.value
         for part in ast.walk(node)
@@ -157,8 +157,8 @@ def test_outcomes_are_documented_with_exactly_their_fields():
 
 #   struct, the phrase of the page that lists its fields
 CONSENT_TEXT = (
-    '{"@type": "consent", "counterparty", "expires", "key", "least"?, "member", "nonce", "points", "program", '
-    '"purpose", "target"?}'
+    '{"@type": "consent", "counterparty", "expires", "key", "least"?, "member", "nonce", "points", '
+    '"program", "purpose", "target"?}'
 )
 SHAPES = [
     (Header, '{"header": {"atomic"?: true, "chain", "count", "digest", "id", "key", "not_after", "sender"}'),

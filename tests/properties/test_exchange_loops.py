@@ -1,9 +1,9 @@
 """Nobody gets richer by exchanging, however long, wherever, and whatever changes of price are announced.
 
 A market has some programs at random legal pars, and announcements (of pars and of new series) that the ledger
-accepted or refused. Then a member exchanges on, at random or always to what looks best, while heights pass and
-the announced prices come into force. What they hold is worth what an acceptor would ever be paid for it at the prices
-known: that number never grows.
+accepted or refused. Then a member exchanges on, at random or to what looks best, while heights pass and the
+announced prices come into force. What they hold is worth the most that an acceptor would ever be paid for it
+at the prices known: that number never grows.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tests.properties.alliance import PARTICIPANTS, START, Alliance
 from tests.properties.machine import Machine
 from tests.properties.model_values import floor_of
 
-MARKETS = 300 if os.environ.get("COMMONPOINT_FULL") == "1" else 40
+MARKETS = 4_000 if os.environ.get("COMMONPOINT_FULL") == "1" else 400
 STEPS = 14
 FOR_EVER = START + 40_000 * 86_400_000
 Pars = list[tuple[int, int, int]]

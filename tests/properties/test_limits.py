@@ -31,15 +31,18 @@ class Pair:
         return [outcome["code"] for answer in answers for outcome in answer.outcomes]
 
     def hold(self, program: str, lots: list[tuple[int, int, str, int]]) -> None:
-        """The member holds these lots (expires, opened, series, points), from nowhere."""
+        """The member holds these lots (expires, opened, series, points), as if issued at home."""
+        total = sum(points for _, _, _, points in lots)
+        self.model.state.tally(program, "issued.home", total)
         self.model.state.accounts[self.member, program] = tuple(
             ((expires, opened, series, 0), points) for expires, opened, series, points in lots
         )
         rows = tuple(Lot(expires, opened, points, series, 0) for expires, opened, series, points in lots)
         state = self.machine.state
         state.begin()
-        account = Account(held=0, lots=rows, points=sum(row.points for row in rows))
-        state.put("account", f"{self.member}|{program}", account)
+        state.put("account", f"{self.member}|{program}", Account(held=0, lots=rows, points=total))
+        state.put("tally", f"{program}|issued.home", total)
+        state.put("supply", program, total)
         state.commit()
 
     def earn(self, program: str, points: int) -> str:

@@ -69,7 +69,7 @@ async def test_an_answer_is_what_the_page_describes(traded, path, model):
     # Canonical enough to be compared: sorted keys and no null, as everywhere else.
     assert msgspec.json.encode(answer.json(), order="sorted") == answer.content
     assert b"null" not in answer.content
-    assert answer.headers["cache-control"] == "no-store" or path.startswith("/problems")
+    assert path.startswith("/problems") or answer.headers["cache-control"] == "no-store"
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
@@ -182,8 +182,9 @@ async def test_pages_of_a_history_make_up_the_whole(traded):
             for limit in (1, 2, 3):
                 found, page = [], {}
                 while True:
-                    before = {"before": page["next"]} if page else {}
-                    page = (await client.get(path, params={"limit": limit, **before}, headers=asks)).json()
+                    before = f"&before={page['next']}" if page else ""
+                    url = f"{path}{'&' if '?' in path else '?'}limit={limit}{before}"
+                    page = (await client.get(url, headers=asks)).json()
                     assert 0 < len(page["rows"]) <= limit
                     found += page["rows"]
                     if "next" not in page:

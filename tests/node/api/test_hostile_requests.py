@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from contracts.messages import Enrol, OpenProgram, RevokeKey
-from ledger.codec import encode, to_base64url
+from ledger.codec import encode, sha256, to_base64url
 from ledger.keys import SeedSigner, signed_text
-from ledger.transaction import Header, compute_digest, sign_transaction
+from ledger.transaction import Header
 from node.api.problems import CODES
 from tests.contracts.cast import ANNA, FRESH, PETROL, START, make_signer, member_id
 from tests.node.api.desk import Desk, code_of, problem_of
@@ -55,7 +55,7 @@ def spoil(desk, **fields) -> bytes:
     header = Header(
         chain=desk.core.chain,
         count=len(messages),
-        digest=compute_digest(messages),
+        digest=to_base64url(sha256(b"".join(map(sha256, messages)))),
         id="hostile",
         key=signer.key_id,
         not_after=desk.clock() + 1_000,
@@ -126,6 +126,7 @@ REFUSED = [
     ("a duplicate key", edit(b'"amount":', b'"amount":1,"amount":'), 400, "NOT_CANONICAL"),
     ("a duplicate message list", edit(b'"messages":', b'"messages":[],"messages":'), 400, "NOT_CANONICAL"),
     
+    ("1.0", edit(b'"amount":5000000', b'"amount":5000000.0'), 400, "MALFORMED"),
     ("1e6", edit(b'"amount":5000000', b'"amount":5e6'), 400, "MALFORMED"),
     ("-0", edit(b'"amount":5000000', b'"amount":-0'), 400, "NOT_CANONICAL"),
     ("a space", edit(b'{"header"', b'{ "header"'), 400, "NOT_CANONICAL"),
@@ -267,10 +268,8 @@ async def test_the_same_signed_by_another_hand_is_no_replay(busy):
 )
 async def test_strange_headers_change_nothing_but_the_length_they_lie_about(busy, headers):
     async with busy.client() as client:
-        request = client.build_request("POST", PATH, content=b"{}", headers={})
-        for name, value in headers.items():
-            request.headers[name] = value.encode("latin-1") if not value.isascii() else value
-        answer = await client.send(request)
+        lines = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+        answer = await client.post(PATH, content=b"{}", headers=lines)
         assert answer.status_code in (400, 413)
         assert code_of(answer) in ("MALFORMED", "TOO_LARGE")
 
@@ -282,7 +281,6 @@ STRANGE = [
     "/v1/members/%zz",
     "/v1/members/" + "m" * 1_500,
     f"/v1/members/{ANNA}%0a",
-    f"/v1/members/{ANNA}%2fbalances",
     f"/v1/members/{ANNA}/",
     f"/v1//members/{ANNA}",
     f"/v1/members/{ANNA}/balances/../../chain",

@@ -8,13 +8,18 @@ dishonest operator would: tiles and checkpoint made anew and signed.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from contracts.messages import Earn, Enrol, Exchange, Redeem, SetParameter
 from ledger.keys import SeedSigner
 from ledger.log.merkle import compute_leaf_hashes
 from ledger.log.note import sign_checkpoint
+from ledger.log.policy import format_policy
 from ledger.log.tiles import TILE_LEVELS, TILE_WIDTH, HashTree, encode_bundle
+from node.audit.replay import Replay
+from node.audit.verify import derive_policy
+from node.core import NodeCore
 from tests.contracts.alliance import Alliance
 from tests.contracts.cast import ANNA, BORIS, CLARA, FRESH, OPERATOR, PETROL, STRANGER, make_signer, member_id
 from tests.contracts.letters import make_nonce, sign_consent
@@ -98,6 +103,19 @@ def trade(alliance: Alliance, day: int) -> None:
     )
     assert all(answer.refusal is None for answer in block.answers)
     alliance.submit(FRESH, earn(ANNA, "leaf", 904), redeem(ANNA, "leaf", 10**8), atomic=True)
+
+
+def write_directory(history: Alliance, directory: Path) -> None:
+    """The data directory of a node that made every block of the history and was stopped."""
+    directory.mkdir(mode=0o700)
+    (directory / "genesis.jsonl").write_bytes(b"".join(leaf + b"\n" for leaf in history.origin.leaves))
+    (directory / "policy.txt").write_bytes(format_policy(derive_policy(history.origin)))
+    core = NodeCore.open(directory / "ledger.db", genesis=history.origin.leaves, signer=LOG_SIGNER)
+    # Block by block as they were, past intake: a simulated chain would order each block's transactions anew.
+    with core._engine._cutting:
+        for block in Replay.begin(history.leaves):
+            core._chain.make_block(block.recorded.transactions, time=block.executed.time)
+    core.stop()
 
 
 class WrittenLog:

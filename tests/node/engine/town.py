@@ -1,8 +1,8 @@
 """A small town's ledger on a real disk: what the tests of engine, storage and crashes drive.
 
-`clearing` runs it, `fresh-market` issues `leaf`, `petrol-west` issues `mile` and may give out and take `leaf`. Everything
-is made from names (`tests.contracts.cast`), so another process that is told the same makes the very same bytes: a
-transaction can be sent again by somebody who never saw it.
+`clearing` runs it, `fresh-market` issues `leaf`, `petrol-west` issues `mile` and may give out and take
+`leaf`. Everything is made from names (`tests.contracts.cast`), so another process that is told the same makes
+the very same bytes: a transaction can be sent again by somebody who never saw it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from contracts.rulebook import RULEBOOKS
 from ledger.codec import to_base64url
 from ledger.genesis import Genesis, GenesisParameter, Origin, encode_genesis, read_genesis
 from ledger.outcome import Outcome
-from ledger.transaction import TransactionDecoder, sign_transaction
+from ledger.transaction import sign_transaction
 from node.answers import Taken
 from node.core import NodeCore
 from tests.contracts.cast import (
@@ -44,7 +44,7 @@ LOG_SIGNER = make_signer("log")
 OUTCOMES = msgspec.json.Decoder(Outcome)
 HOUR_MILLIS = 3_600_000
 ANSWER_SECONDS = 60.0
-"""How long an answer may take on a machine that does other things too; only what is broken takes that long."""
+"""How long an answer may take on a busy machine; only what is broken takes that long."""
 SPEND_PER_POINT = PROGRAMS["leaf"].spend_per_point
 
 
@@ -59,7 +59,7 @@ class HandClock:
 
 
 def run_clock() -> Callable[[], int]:
-    """A clock that runs, and begins at `START` whenever it is made: a node that starts again sees it set back."""
+    """A clock that runs from `START` on, whenever it is made: a node that starts again sees it set back."""
     begun = time.monotonic_ns()
     return lambda: START + (time.monotonic_ns() - begun) // 1_000_000
 
@@ -82,7 +82,7 @@ def make_genesis(*, kind: str = "system", parameters: Mapping[str, int] | None =
 
 
 class Town:
-    """The genesis, the keys, and the folder a ledger of it lives in. Nodes are opened over it, one at a time."""
+    """The genesis, the keys, and the folder its ledger lives in. Nodes are opened over it, one at a time."""
 
     def __init__(
         self, folder: Path, *, kind: str = "system", parameters: Mapping[str, int] | None = None
@@ -92,13 +92,20 @@ class Town:
         self.origin: Origin = read_genesis(self.genesis)
         self.chain = self.origin.chain
         self.clock = HandClock()
-        self._decoder = TransactionDecoder(RULEBOOK.message_type)
+        self._opened: list[NodeCore] = []
 
     def open(self, *, clock: Callable[[], int] | None = None, **how: Any) -> NodeCore:
         """A node over whatever stands in the folder."""
-        return NodeCore.open(
+        core = NodeCore.open(
             self.database, genesis=self.genesis, signer=LOG_SIGNER, clock=clock or self.clock, **how
         )
+        self._opened.append(core)
+        return core
+
+    def close(self) -> None:
+        """No thread and no file of any node that was opened is left."""
+        while self._opened:
+            self._opened.pop().stop()
 
     def sign(
         self,
@@ -163,7 +170,9 @@ class Town:
                 *open_program(PROGRAMS["mile"], height=3),
                 grant("exchange_in", "mile", FRESH),
             ),
-            self.sign(FRESH, "members", *[Enrol(member=member_id(number)) for number in range(1, members + 1)]),
+            self.sign(
+                FRESH, "members", *[Enrol(member=member_id(number)) for number in range(1, members + 1)]
+            ),
         ]
 
     def settle(self, core: NodeCore, *, members: int = 3) -> None:

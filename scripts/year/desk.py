@@ -1,0 +1,145 @@
+"""A merchant's desk: what happened at its tills in an hour, sent through its own SDK client and proven.
+
+Each merchant has a client of its own, with its own keys and nobody else's. Households have wallets: they sign
+for their key when they are enrolled, show a points code where they pay with points away from home, and agree
+to each exchange. Whatever a desk returns has been verified by the SDK against the chain that was pinned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NamedTuple
+
+from contracts.messages import Earn
+from merchant_sdk import AsyncMerchant, Committed, Micros, Quote, Wallet
+from merchant_sdk.requests import make_enrol, make_exchange, make_redeem
+from scripts.year.alliance import KEY_PURPOSES, SERIES, derive, derive_text, get_seed
+from scripts.year.story import MICROS_PER_CENT, Household, Visit
+
+_LIFETIME_MILLIS: Final = 600_000
+"""A transaction of the hour may still be taken so long after its end; the block comes at the end itself."""
+_CODE_SECONDS: Final = 600
+
+
+class Order(NamedTuple):
+    """One transaction to be: what a merchant asks with one of its keys in one block."""
+
+    merchant: str
+    purpose: str
+    messages: list[Any]
+
+
+class Wallets:
+    """Every household's wallet, seeded."""
+
+    def __init__(self, chain: str) -> None:
+        self._chain = chain
+        self._wallets: dict[int, Wallet] = {}
+
+    def get(self, household: Household) -> Wallet:
+        """The household's wallet, made when it is first needed."""
+        wallet = self._wallets.get(household.number)
+        if wallet is None:
+            wallet = Wallet(
+                self._chain,
+                member=household.member,
+                seed=derive("wallet", household.number),
+                randomness=_Drawn(household.number),
+            )
+            self._wallets[household.number] = wallet
+        return wallet
+
+
+class _Drawn:
+    """What a wallet takes for random: one drawn number after the other, the same ones in every run."""
+
+    def __init__(self, household: int) -> None:
+        self._household = household
+        self._count = 0
+
+    def __call__(self, size: int) -> bytes:
+        self._count += 1
+        return derive("nonce", self._household, self._count)[:size]
+
+
+class Desk:
+    """One merchant at the ledger."""
+
+    def __init__(self, merchant: str, url: str, *, chain: str) -> None:
+        self.merchant = merchant
+        self.shop = AsyncMerchant(
+            merchant,
+            url,
+            keys={purpose: get_seed(merchant, purpose) for purpose in KEY_PURPOSES},
+            chain=chain,
+            program=merchant,
+        )
+
+    async def submit(self, order: Order, *, time: int) -> list[Committed[Any]]:
+        """The proven results of an order, in its block at ``time``, one a message."""
+        return await self.shop.submit(
+            order.messages,
+            transaction_id=derive_text("transaction", order.merchant, order.purpose, time),
+            not_after=time + _LIFETIME_MILLIS,
+        )
+
+    async def quote(self, visit: Visit) -> Quote | None:
+        """What the household's exchange would bring, or None where it wants none."""
+        if visit.swap is None:
+            return None
+        swap = visit.swap
+        return await self.shop.quote(
+            program=swap.program, series=SERIES, target=swap.target, points=swap.points
+        )
+
+
+def make_enrolments(households: Iterable[Household], wallets: Wallets) -> list[Any]:
+    """What a custodian asks for its new members."""
+    return [
+        make_enrol(member=household.member, key=wallets.get(household).possession())
+        for household in households
+    ]
+
+
+def make_messages(visit: Visit, *, quote: Quote | None, wallets: Wallets, time: int) -> Sequence[Any]:
+    """What the merchant asks for one visit: points spent first, then points earned, then an exchange."""
+    purchase, household = visit.purchase, visit.household
+    messages: list[Any] = []
+    if visit.spending is not None:
+        spending = visit.spending
+        code = None
+        if spending.needs_code:
+            code = wallets.get(household).points_code(
+                spending.program,
+                spending.points,
+                purchase.merchant,
+                seconds=_CODE_SECONDS,
+                now=time,
+            )
+        messages.append(
+            make_redeem(
+                code=code or household.member,
+                points=spending.points,
+                reference=visit.reference,
+                program=spending.program,
+                amount=Micros(purchase.cents * MICROS_PER_CENT),
+                occurred_at=purchase.time,
+            )
+        )
+    messages += [
+        Earn(
+            amount=visit.net_micros,
+            member=household.member,
+            occurred_at=purchase.time,
+            program=program,
+            reference=visit.reference,
+        )
+        for program in (purchase.merchant, visit.also)
+        if program is not None
+    ]
+    if quote is not None and quote.points_received:
+        code = wallets.get(household).consent_for_exchange(quote, seconds=_CODE_SECONDS, now=time)
+        messages.append(
+            make_exchange(code=code, quote=quote, reference=visit.reference, occurred_at=purchase.time)
+        )
+    return messages

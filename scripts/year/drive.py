@@ -1,0 +1,199 @@
+"""Tells the year to a node, hour by hour, over HTTP.
+
+In each hour every merchant with something to ask submits it, all of them at once. When all of it waits at the
+node, the clearing house has the block cut; then each merchant proves its answer, and the households learn
+what they have. Only then does the next hour begin, so what is in a block depends on nobody's speed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import Counter
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack
+from typing import Any, Final, NamedTuple
+
+import httpx2
+import msgspec
+
+from contracts.messages import Earn, Exchange, Redeem
+from contracts.messages.reject_codes import OK
+from merchant_sdk import Committed
+from scripts.year.alliance import BEGINS, TERMS, make_opening
+from scripts.year.book import Book
+from scripts.year.desk import Desk, Order, Wallets, make_enrolments, make_messages
+from scripts.year.purchases import MILLIS_PER_HOUR, Purchase, group_by_hour
+from scripts.year.story import Story, find_households, plan_enrolments
+
+FOUNDED: Final = BEGINS + MILLIS_PER_HOUR
+"""The block in which the merchants open their programs."""
+OPENED: Final = FOUNDED + MILLIS_PER_HOUR
+"""The block in which the first households are enrolled; their first purchases come later that morning."""
+_WAITING: Final = re.compile(rb"^commonpoint_waiting_transactions (\d+)", re.MULTILINE)
+_LOOK_AGAIN_SECONDS: Final = 0.001
+
+Tell = Callable[[int], None]
+"""Called with how many purchases are told."""
+
+
+class Told(NamedTuple):
+    """What the year came to, as the merchants saw it proven."""
+
+    operations: int
+    """Messages submitted and committed."""
+    transactions: int
+    blocks: int
+    codes: Mapping[tuple[str, str], int]
+    """How often each kind of message had each outcome."""
+    example: int
+    """Index of the last entry in which a household spent points away from home with a points code."""
+    example_shop: str
+    """The merchant where it did."""
+
+
+class Clearing:
+    """The clearing house at its own node: it sees what waits and has blocks cut."""
+
+    def __init__(self, url: str, *, operator_token: str) -> None:
+        self._http = httpx2.AsyncClient(base_url=url, trust_env=False, timeout=60.0)
+        self._headers = {"authorization": f"Bearer {operator_token}"}
+
+    async def count_waiting(self) -> int:
+        """How many transactions wait for a block."""
+        response = await self._http.get("/metrics")
+        response.raise_for_status()
+        found = _WAITING.search(response.content)
+        if found is None:
+            raise LookupError("the node's figures do not say how many transactions wait")
+        return int(found[1])
+
+    async def cut_block(self, time: int) -> int:
+        """How many transactions are in the block that is now cut."""
+        response = await self._http.post(
+            "/v1/simulation/blocks", content=b'{"time":%d}' % time, headers=self._headers
+        )
+        response.raise_for_status()
+        taken: int = msgspec.json.decode(response.content)["transactions"]
+        return taken
+
+    async def close(self) -> None:
+        """Every connection is closed."""
+        await self._http.aclose()
+
+
+class Driver:
+    """The year, on its way to one node."""
+
+    def __init__(self, *, url: str, chain: str, operator_token: str) -> None:
+        self._clearing = Clearing(url, operator_token=operator_token)
+        self._desks = {merchant: Desk(merchant, url, chain=chain) for merchant in TERMS}
+        self._wallets = Wallets(chain)
+        self._book = Book()
+        self._codes: Counter[tuple[str, str]] = Counter()
+        self._transactions = self._blocks = self._example = 0
+        self._example_shop = ""
+
+    async def tell_year(self, purchases: Sequence[Purchase], *, progress: Tell) -> Told:
+        """Every purchase is told, in its hour; what came of it."""
+        hours = group_by_hour(purchases)
+        households = find_households(purchases)
+        newcomers = plan_enrolments(households, [time for time, _ in hours], opening=OPENED)
+        story = Story(households, self._book)
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._clearing.close)
+            for desk in self._desks.values():
+                await stack.enter_async_context(desk.shop)
+            await self._make_block([Order(name, "govern", make_opening(name)) for name in TERMS], FOUNDED)
+            await self._make_block(self._enrol(newcomers.get(OPENED, {})), OPENED)
+            told = 0
+            for time, own in hours:
+                orders = self._enrol(newcomers.get(time, {})) + await self._serve(story, own, time)
+                await self._make_block(orders, time)
+                told += len(own)
+                progress(told)
+        return Told(
+            operations=self._codes.total(),
+            transactions=self._transactions,
+            blocks=self._blocks,
+            codes=dict(sorted(self._codes.items())),
+            example=self._example,
+            example_shop=self._example_shop,
+        )
+
+    def _enrol(self, newcomers: Mapping[str, Sequence[Any]]) -> list[Order]:
+        """Each custodian's new members."""
+        return [
+            Order(custodian, "custody", make_enrolments(households, self._wallets))
+            for custodian, households in sorted(newcomers.items())
+        ]
+
+    async def _serve(self, story: Story, purchases: Sequence[Purchase], time: int) -> list[Order]:
+        """What each merchant asks for the hour's visits."""
+        visits = list(story.tell_hour(purchases, time=time))
+        asked = {
+            at: self._desks[visit.purchase.merchant].quote(visit)
+            for at, visit in enumerate(visits)
+            if visit.swap is not None
+        }
+        quotes = dict(zip(asked, await asyncio.gather(*asked.values()), strict=True)) if asked else {}
+        orders: dict[str, list[Any]] = {}
+        for at, visit in enumerate(visits):
+            messages = make_messages(visit, quote=quotes.get(at), wallets=self._wallets, time=time)
+            orders.setdefault(visit.purchase.merchant, []).extend(messages)
+        return [Order(merchant, "transact", messages) for merchant, messages in orders.items()]
+
+    async def _make_block(self, orders: Sequence[Order], time: int) -> None:
+        """All orders are in one block, proven, and learnt from."""
+        if not orders:
+            return
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(self._desks[order.merchant].submit(order, time=time)) for order in orders
+            ]
+            group.create_task(self._cut(tasks, time))
+        answers = [task.result() for task in tasks]
+        self._blocks += 1
+        self._transactions += len(orders)
+        # In the order of the log, since points may come in by one answer and go out by the next.
+        for results in sorted(answers, key=lambda results: results[0].index):
+            for result in results:
+                self._learn(result)
+        self._book.settle_promises()
+
+    async def _cut(self, tasks: Sequence[asyncio.Task[Any]], time: int) -> None:
+        """The block is cut as soon as every order of it waits at the node."""
+        await asyncio.sleep(0)
+        while await self._clearing.count_waiting() < len(tasks):
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+        taken = await self._clearing.cut_block(time)
+        if taken != len(tasks):
+            raise RuntimeError(f"the block at {time} holds {taken} transactions instead of {len(tasks)}")
+
+    def _learn(self, result: Committed[Any]) -> None:
+        """The household knows what it has after this."""
+        message = result.message
+        self._codes[message.__struct_config__.tag, result.code] += 1
+        if result.code != OK:
+            return
+        if isinstance(message, Earn):
+            self._book.add(message.member, message.program, result.lots)
+        elif isinstance(message, Redeem):
+            self._book.take(message.member, message.program, result.lots)
+            if message.consent:
+                self._example, self._example_shop = result.index, message.consent.counterparty
+        elif isinstance(message, Exchange):
+            self._book.take(message.member, message.program, result.lots)
+            self._book.add(message.recipient, message.target, result.received)
+
+
+def run(work: Coroutine[Any, Any, Any]) -> Any:
+    """The result of the work, on the quickest event loop there is."""
+    with asyncio.Runner(loop_factory=_make_loop) as runner:
+        return runner.run(work)
+
+
+def _make_loop() -> asyncio.AbstractEventLoop:
+    import uvloop  # noqa: PLC0415 - the node's own loop, where its packages are
+
+    return uvloop.new_event_loop()

@@ -1,0 +1,138 @@
+"""The demo's own node: a data directory with seeded keys, and a process of its own that serves it.
+
+The node is started as an operator would start it, `commonpoint node`, and told to stop by its process id. It
+is in a session of its own, so that Ctrl-C reaches the demo alone, which then stops it in good order.
+"""
+
+from __future__ import annotations
+
+import selectors
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from node.access import parse_role
+from node.config import Config, init_data_dir
+from node.tokens import TokenIssuer
+from scripts.year.alliance import (
+    BEGINS,
+    CHAIN_NAME,
+    CURRENCY,
+    KEY_PURPOSES,
+    OPERATOR,
+    OPERATOR_NAME,
+    UTC_OFFSET_MINUTES,
+    get_seed,
+    make_participants,
+)
+
+COMMAND: Final = (sys.executable, "-P", "-m", "node.cli.main")
+LOG_FILE: Final = "node.log"
+_START_SECONDS: Final = 60.0
+_STOP_SECONDS: Final = 30.0
+_TOKEN_SECONDS: Final = 86_400
+
+
+class NodeFailed(Exception):
+    """The node did not start or did not stay up; its log says why."""
+
+
+def make_data_dir(directory: Path) -> Config:
+    """A new ledger whose every key follows from the seed. Raises `node.keystore.Unusable`."""
+    return init_data_dir(
+        directory,
+        name=CHAIN_NAME,
+        operator=OPERATOR,
+        operator_name=OPERATOR_NAME,
+        participants=make_participants(),
+        clock="simulated",
+        currency=CURRENCY,
+        utc_offset_minutes=UTC_OFFSET_MINUTES,
+        time=BEGINS,
+        seeds={purpose: get_seed(OPERATOR, purpose) for purpose in ("log", *KEY_PURPOSES)},
+    )
+
+
+def issue_token(config: Config, role: str) -> str:
+    """A bearer token for a day, as `commonpoint key token` prints one."""
+    tokens = TokenIssuer(
+        secret=config.read_token_secret(),
+        chain=config.origin.chain,
+        clock=lambda: time.time_ns() // 1_000_000,
+    )
+    return tokens.issue(parse_role(role), seconds=_TOKEN_SECONDS)[0]
+
+
+class NodeProcess:
+    """A running node; `with` stops it."""
+
+    def __init__(self, directory: Path, *, port: int = 0) -> None:
+        self._log = directory / LOG_FILE
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*COMMAND, "node", "--data", str(directory), "--port", str(port)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.address = ""
+
+    def __enter__(self) -> Self:
+        try:
+            self.address = self._read_address()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def pid(self) -> int:
+        """The node's process id."""
+        return self._process.pid
+
+    def check(self) -> None:
+        """The node is still there. Raises `NodeFailed`."""
+        status = self._process.poll()
+        if status is not None:
+            raise NodeFailed(f"the node ended with status {status}: {self._get_last_words()}")
+
+    def stop(self) -> None:
+        """The node has finished the block in hand, stored everything and is gone."""
+        self._process.terminate()
+        try:
+            self._process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+    def _read_address(self) -> str:
+        """The one line a node prints once it can be reached."""
+        output = self._process.stdout
+        if output is None:
+            raise NodeFailed("the node has no output")
+        with selectors.DefaultSelector() as selector:
+            selector.register(output, selectors.EVENT_READ)
+            if not selector.select(_START_SECONDS):
+                raise NodeFailed(
+                    f"the node said nothing for {_START_SECONDS:.0f} s: {self._get_last_words()}"
+                )
+        line = output.readline().decode().strip()
+        if not line:
+            self._process.wait(_STOP_SECONDS)
+            raise NodeFailed(f"the node did not start: {self._get_last_words()}")
+        return line
+
+    def _get_last_words(self) -> str:
+        lines = self._log.read_text(errors="replace").splitlines()
+        return " / ".join(lines[-3:]) or f"see {self._log}"
