@@ -7,15 +7,17 @@ every block leaf names the version it was executed under, so that old blocks rep
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from contracts.mechanics.parameters import PARAMETERS, get_parameter, with_change
 from contracts.mechanics.records import PARAMETER, PARTICIPANT, RESIDENT, TABLES, Participant
 from contracts.messages import Message, SystemMessage
+from contracts.messages.consent_text import ANY
+from contracts.messages.registry import KeyPurpose
 from contracts.rules import earning, enrolment, exchange, expiry, programs, redemption, registry
 from ledger.codec import from_base64url
 from ledger.errors import InvalidBlock, Refused
-from ledger.genesis import GenesisParticipant, Origin
+from ledger.genesis import GenesisKey, Origin
 from ledger.keys import check_public_key, key_id
 from ledger.rule import BlockContext, DueWork, Rulebook
 from ledger.state import StateView
@@ -33,35 +35,46 @@ _RULES: Final = (
 
 
 def make_genesis_records(origin: Origin) -> Iterator[tuple[str, str, Any]]:
-    """The records a ledger begins with. Raises `InvalidBlock` where the genesis breaks a rule of the
-    registry.
+    """The records a ledger begins with.
+
+    Raises `InvalidBlock` where the genesis breaks a rule of the registry.
     """
-    for number, participant in enumerate(origin.participants, start=1):
-        ids = []
-        for identifier, key in _read_keys(participant, leaf=number):
-            ids.append(identifier)
-            yield KEY_TABLE, identifier, key
-        yield PARTICIPANT, participant.participant, Participant(participant.name, 0, tuple(ids))
+    known: set[str] = set()
+    for leaf, participant in enumerate(origin.participants, start=1):
+        if participant.participant == ANY:
+            raise InvalidBlock("GENESIS_PARTICIPANTS", expected=f"nobody called {ANY}", found=ANY, index=leaf)
+        for key in participant.keys:
+            identifier, record = _read_key(participant.participant, key, leaf=leaf)
+            if identifier in known:
+                raise InvalidBlock("GENESIS_KEY", expected="a key of its own", found=key.public, index=leaf)
+            known.add(identifier)
+            yield KEY_TABLE, identifier, record
+        govern_keys = sum(key.purpose == "govern" for key in participant.keys)
+        if not govern_keys:
+            raise InvalidBlock(
+                "GENESIS_KEY", expected="a govern key", found=participant.participant, index=leaf
+            )
+        yield PARTICIPANT, participant.participant, Participant(participant.name, 0, govern_keys)
+    names = [parameter.name for parameter in origin.settings.parameters]
+    if names != sorted(set(names)):
+        raise InvalidBlock("GENESIS_PARAMETER", expected="each once, in order of names", found=names, index=0)
     for parameter in origin.settings.parameters:
         bounds = PARAMETERS.get(parameter.name)
         if bounds is None or not bounds.least <= parameter.value <= bounds.greatest:
             raise InvalidBlock("GENESIS_PARAMETER", expected=bounds, found=parameter, index=0)
-        yield PARAMETER, parameter.name, with_change(None, height=0, value=parameter.value)
+        yield PARAMETER, parameter.name, with_change(None, height=0, value=parameter.value, now=0)
 
 
-def _read_keys(participant: GenesisParticipant, *, leaf: int) -> Iterable[tuple[str, RegisteredKey]]:
-    """A genesis participant's keys, checked as at any other registration."""
-    found: dict[str, RegisteredKey] = {}
-    for key in participant.keys:
-        try:
-            raw = from_base64url(key.public, size=32)
-            check_public_key(raw)
-        except Refused as refusal:
-            raise InvalidBlock("GENESIS_KEY", expected="a fit key", found=str(refusal), index=leaf) from None
-        found[key_id(raw)] = RegisteredKey(participant.participant, key.public, key.purpose, 0, FOREVER)
-    if not any(key.purpose == "govern" for key in found.values()):
-        raise InvalidBlock("GENESIS_KEY", expected="a govern key", found=participant.participant, index=leaf)
-    return found.items()
+def _read_key(participant: str, key: GenesisKey, *, leaf: int) -> tuple[str, RegisteredKey]:
+    """A genesis key's id and record, checked as at any other registration."""
+    try:
+        raw = from_base64url(key.public, size=32)
+        check_public_key(raw)
+    except Refused as refusal:
+        raise InvalidBlock("GENESIS_KEY", expected="a fit key", found=str(refusal), index=leaf) from None
+    if key.purpose not in get_args(KeyPurpose):
+        raise InvalidBlock("GENESIS_KEY", expected=get_args(KeyPurpose), found=key.purpose, index=leaf)
+    return key_id(raw), RegisteredKey(participant, key.public, key.purpose, 0, FOREVER)
 
 
 def get_not_after_seconds_max(state: StateView, block: BlockContext) -> int:

@@ -26,10 +26,15 @@ INTEGER_MAX = 2**53 - 1
 
 T = TypeVar("T")
 
-Digest = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{43}\Z", min_length=43, max_length=43)]
+# Six bits a letter: the spare bits of the last one are nought, so each value has one spelling.
+Bytes16 = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{21}[AQgw]\Z", max_length=22)]
+"""16 bytes, base64url without padding."""
+Bytes32 = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]\Z", max_length=43)]
 """32 bytes, base64url without padding."""
-Signature = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{86}\Z", min_length=86, max_length=86)]
+Bytes64 = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{85}[AQgw]\Z", max_length=86)]
 """64 bytes, base64url without padding."""
+Digest = Bytes32
+Signature = Bytes64
 
 _encoder = msgspec.json.Encoder()
 encode: Any = _encoder.encode

@@ -14,11 +14,11 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from ledger.codec import Digest, Signature, encode, to_base64url
+from ledger.codec import Bytes16, Digest, Signature, encode, to_base64url
 from ledger.transaction import Header
 from ledger.values import Count, Height, Index, Millis
 
-Tag = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{22}\Z", max_length=22)]
+Tag = Bytes16
 RulebookVersion = Annotated[int, Meta(ge=1, le=1_000_000)]
 
 ENTRY_START: Final = b'{"@type":"entry",'

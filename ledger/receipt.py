@@ -91,6 +91,6 @@ def verify_receipt(receipt: Receipt, policy: Policy) -> VerifiedReceipt:
         if shape.tag != tag:
             raise Unverified("RECEIPT_TAG", expected=shape.tag, found=tag)
         transaction = decode(raw, TRANSACTION_LEAF_DECODER)
-    except (msgspec.MsgspecError, Refused) as error:
+    except (msgspec.MsgspecError, RecursionError, Refused) as error:
         raise Unverified("RECEIPT_MALFORMED", reason=str(error)) from None
     return VerifiedReceipt(shape.message, shape.outcome, transaction, proof.leaf_index, checkpoint)

@@ -13,6 +13,7 @@ moves them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple, Protocol
 
 from ledger.due import DueIndex
@@ -79,6 +80,8 @@ class State:
         self._pending: dict[str, dict[str, Any]] = {table: {} for table in self._tables}
         self._undo: list[tuple[str, str, Any]] | None = None
         self._due = DueIndex()
+        self._due_folding = DueIndex()
+        self._is_folding = False
         self._in_block = False
         if source is not None:
             for table in sorted(self._resident):
@@ -210,21 +213,32 @@ class State:
 
         Read at the start of a block, before any write.
         """
-        stored = self._source.first_due if self._source is not None else None
-        return self._due.first(before=before, limit=limit, stored=stored)
+        if self._source is None:
+            return self._due.first(before=before, limit=limit, stored=None)
+        folding = partial(self._due_folding.first, stored=self._source.first_due)
+        return self._due.first(before=before, limit=limit, stored=folding)
 
-    def forget(self, *, keep_below: int) -> None:
-        """Everything in memory is in the source now: make room where more than ``keep_below`` records are
-        held.
+    def begin_fold(self) -> None:
+        """What was committed so far is on its way to the source; what comes from here on is not."""
+        if self._source is None:
+            raise InvariantBroken("NOTHING_BEHIND_THE_STATE")
+        if self._is_folding:
+            raise InvariantBroken("FOLD_ALREADY_BEGUN")
+        self._is_folding = True
+        self._due_folding, self._due = self._due, DueIndex()
 
-        Only right after a fold. Resident tables stay.
+    def end_fold(self, *, unfolded: Mapping[str, Mapping[str, Any]], keep_below: int) -> None:
+        """What was on its way has arrived. Make room in tables of more than ``keep_below`` records in memory.
+
+        ``unfolded`` names what was written since `begin_fold` and stays, as do resident tables.
         """
         if self._source is None:
             raise InvariantBroken("NOTHING_BEHIND_THE_STATE")
-        self._due = DueIndex()
+        self._is_folding = False
+        self._due_folding = DueIndex()
         for table, current in self._current.items():
             if len(current) > keep_below and table not in self._resident:
-                self._current[table] = {}
+                self._current[table] = {key: current[key] for key in unfolded.get(table, ())}
 
     def rows(self, table: str) -> Iterable[tuple[str, Any]]:
         """All records of a table in key order. Only without a source: an auditor's whole state."""

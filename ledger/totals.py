@@ -97,8 +97,10 @@ def close_block(state: State) -> str:
             rows.append([program, str(supply)])
     moved = 0
     for name, micros in sorted(state.pending(POSITION_TABLE).items()):
-        moved += micros - (state.get_current(POSITION_TABLE, name) or 0)
-        rows.append([name, str(micros)])
+        change = micros - (state.get_current(POSITION_TABLE, name) or 0)
+        moved += change
+        if change:
+            rows.append([name, str(micros)])
     if moved:
         raise InvariantBroken("POSITIONS_NOT_ZERO", moved=moved)
     return to_base64url(sha256(encode(rows)).digest())

@@ -157,7 +157,6 @@ class TransactionDecoder:
         # Duplicate keys, spaces, other key orders and other spellings all end here.
         if transaction.encode() != data:
             raise Refused("NOT_CANONICAL", bytes=len(data))
-        from_base64url(envelope.signature, size=64)
         if len(transaction.messages) > MESSAGES_MAX:
             raise Refused("TOO_MANY_MESSAGES", count=len(transaction.messages), allowed=MESSAGES_MAX)
         if not transaction.messages:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from ledger.codec import INTEGER_MAX
+from ledger.codec import INTEGER_MAX, Bytes16, Bytes32
 
 POINTS_MAX = 10**9
 """The most points one message moves: times `PAR_MAX` it still fits an exact JSON integer."""
@@ -39,8 +39,8 @@ MemberId = Annotated[str, Meta(pattern=r"\Am_[0-9a-hjkmnp-tv-z]{26}\Z", max_leng
 Reference = Annotated[str, Meta(pattern=_CLIENT_ID, max_length=64)]
 TransactionId = Annotated[str, Meta(pattern=_CLIENT_ID, max_length=64)]
 KeyId = Annotated[str, Meta(pattern=r"\A[0-9a-f]{16}\Z", max_length=16)]
-PublicKey = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{43}\Z", max_length=43)]
-Nonce = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{22}\Z", max_length=22)]
+PublicKey = Bytes32
+Nonce = Bytes16
 Name = Annotated[str, Meta(pattern=r"\A[^\x00-\x1f\x7f-\x9f]{1,64}\Z", max_length=64)]
 Chain = Annotated[str, Meta(pattern=r"\A[a-z0-9][a-z0-9.-]{1,62}/[0-9a-f]{32}\Z", max_length=96)]
 Code = Annotated[str, Meta(pattern=r"\A[A-Z][A-Z0-9_]{1,63}\Z", max_length=64)]

@@ -227,8 +227,7 @@ class UnknownOutcome(CommonpointError):
 class Unverified(CommonpointError):
     """An answer, a proof or a file does not show what it claims. Treat it as not committed, and as an alarm.
 
-    ``evidence`` holds what was compared: where two signed notes of the log contradict each other, both of
-    them.
+    ``evidence`` holds what was compared: where two signed notes of the log contradict each other, both.
     """
 
     what_to_do = "Do not count on this answer. Keep the evidence and show it to the alliance's auditor."
@@ -278,7 +277,7 @@ _FAMILIES: Final[dict[type[RejectedByLedger], tuple[str, ...]]] = {
         "MEMBER_KEY_EXISTS",
     ),
     NotEntitled: ("NOT_OPERATOR", "NOT_ISSUER", "NOT_CUSTODIAN"),
-    LimitExceeded: ("AMOUNT_TOO_LARGE", "LOT_LIMIT", "BALANCE_LIMIT", "PARAMETER_OUT_OF_BOUNDS"),
+    LimitExceeded: ("AMOUNT_TOO_LARGE", "PARAMETER_OUT_OF_BOUNDS"),
     AtomicAborted: ("ATOMIC_ABORTED",),
 }
 _FAMILY_OF: Final[dict[str, type[RejectedByLedger]]] = {
@@ -290,6 +289,9 @@ def make_rejection(code: str, facts: Mapping[str, Any], *, committed: Any = None
     """The error of the code's family."""
     family = _FAMILY_OF.get(code)
     if family is None:
-        # Consent codes are a family by name, so that one added later lands in it too.
-        family = ConsentError if code.startswith("CONSENT_") else RejectedByLedger
+        # Two families go by name, so that a code added later lands in them too.
+        if code.startswith("CONSENT_"):
+            family = ConsentError
+        else:
+            family = LimitExceeded if code.endswith("_LIMIT") else RejectedByLedger
     return family(code, facts, committed=committed)

@@ -1,4 +1,4 @@
-"""What a merchant says in plain Python, as messages of the ledger.
+"""What a merchant says in plain Python, as messages of the ledger. An order without a moment gets one later.
 
 Every message is held to the bounds of docs/spec/messages.md here, before it is signed: one that a node would
 not even read must not spoil the transaction it is grouped into. What the ledger's state decides is left to
@@ -107,12 +107,12 @@ def choose_purposes(messages: Sequence[Any]) -> tuple[str, ...]:
     return tuple(purpose for purpose in preferred if purpose in found)
 
 
-def make_earn(*, member: str, amount: Amount, reference: str, program: str, occurred_at: int) -> Earn:
+def make_earn(*, member: str, amount: Amount, reference: str, program: str, occurred_at: int | None) -> Earn:
     """A purchase that earns points."""
     return Earn(
         amount=get_micros(amount),
         member=member,
-        occurred_at=occurred_at,
+        occurred_at=occurred_at or 0,
         program=program,
         reference=reference,
     )
@@ -125,21 +125,21 @@ def make_redeem(
     reference: str,
     program: str,
     amount: Amount | None,
-    occurred_at: int,
+    occurred_at: int | None,
 ) -> Redeem:
     """Points spent: with a member's points code, or at the custodian's own till with the member's id."""
     return Redeem(
         amount=UNSET if amount is None else get_micros(amount),
         consent=code.consent if isinstance(code, PointsCode) else UNSET,
         member=code.member if isinstance(code, PointsCode) else code,
-        occurred_at=occurred_at,
+        occurred_at=occurred_at or 0,
         points=points,
         program=program,
         reference=reference,
     )
 
 
-def make_exchange(*, code: PointsCode, quote: Quote, reference: str, occurred_at: int) -> Exchange:
+def make_exchange(*, code: PointsCode, quote: Quote, reference: str, occurred_at: int | None) -> Exchange:
     """The exchange a member agreed to, at the rates of the quote."""
     text = code.text
     if text.purpose != "exchange" or (text.program, text.target) != (quote.program, quote.target):
@@ -153,7 +153,7 @@ def make_exchange(*, code: PointsCode, quote: Quote, reference: str, occurred_at
         consent=code.consent,
         least=text.least,  # type: ignore[arg-type]  # a consent without it is refused by `check_message`
         member=text.member,
-        occurred_at=occurred_at,
+        occurred_at=occurred_at or 0,
         points=quote.points,
         program=text.program,
         rate_height=quote.rate_height,

@@ -24,9 +24,7 @@ R = TypeVar("R")
 
 
 class EntryOutcome(Struct, frozen=True, gc=False, kw_only=True):
-    """What came of one message. Fields that a later rulebook adds are left aside: the leaf's hash covers
-    them.
-    """
+    """What came of one message. What a later rulebook adds is left aside: the leaf's hash covers it."""
 
     balance: int | UnsetType = UNSET
     code: str
@@ -113,9 +111,7 @@ class Committed(Struct, Generic[R], frozen=True, kw_only=True):
         return self.outcome.events
 
     def receipt(self) -> R:
-        """The receipt of the entry in which it was done, fetched and verified; of an `AsyncMerchant`, to be
-        awaited.
-        """
+        """The receipt of the entry in which it was done, verified; from an `AsyncMerchant`, to be awaited."""
         return self.fetch_receipt(self.index if self.first is None else self.first)
 
     def get_error(self) -> RejectedByLedger | None:

@@ -5,7 +5,8 @@ environment.
     COMMONPOINT_PARTICIPANT    our participant id
     COMMONPOINT_CHAIN          the chain string: the anchor of all trust
     COMMONPOINT_KEY            the order system's key (purpose transact): a seed in base64url, or the path of
-                               a key file; likewise _KEY_TILL, _KEY_CUSTODY, _KEY_GOVERN
+                               a key file; likewise _KEY_TILL, _KEY_CUSTODY, _KEY_GOVERN. Or the folder that
+                               `commonpoint key new` made, with a key for each purpose
     COMMONPOINT_PASSPHRASE     the passphrase of encrypted key files; else the file `passphrase` beside one
     COMMONPOINT_OUTBOX         path of the outbox
 
@@ -115,6 +116,10 @@ def _read_signers(
         given = dict(keys or {})
         if key is not None:
             given.setdefault("transact", key)
+    folder = given.get("transact")
+    if isinstance(folder, str | os.PathLike) and Path(folder).is_dir():
+        del given["transact"]
+        given = {**_list_folder(Path(folder)), **given}
     unknown = set(given) - set(KEY_PURPOSES)
     if unknown:
         raise ConfigurationError("unknown purposes of keys", found=sorted(unknown), known=KEY_PURPOSES)
@@ -122,6 +127,11 @@ def _read_signers(
         raise ConfigurationError("no key: give key= or keys={purpose: key}, or set COMMONPOINT_KEY")
     passphrase = environment.get("COMMONPOINT_PASSPHRASE")
     return {purpose: load_signer(value, passphrase=passphrase) for purpose, value in given.items()}
+
+
+def _list_folder(folder: Path) -> dict[str, Key]:
+    found: dict[str, Key] = {purpose: folder / f"{purpose}.pem" for purpose in KEY_PURPOSES}
+    return {purpose: path for purpose, path in found.items() if isinstance(path, Path) and path.exists()}
 
 
 def _load_text(text: str) -> Signer:

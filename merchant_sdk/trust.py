@@ -162,9 +162,7 @@ class Trust:
         return Proven(answer, outcomes, checkpoint)
 
     def open(self, note: str) -> Checkpoint:
-        """Step 2: the checkpoint in the note, of this chain and signed as the policy asks. Raises
-        `Unverified`.
-        """
+        """Step 2: the checkpoint in the note, of this chain, signed as the policy asks. Or `Unverified`."""
         try:
             checkpoint = _open_checkpoint(self.policy, note)
         except core_errors.Unverified as error:
@@ -202,9 +200,7 @@ class Trust:
         return Link(smaller, larger)
 
     def accept_link(self, note: str, link: Link, data: bytes) -> Link | None:
-        """Steps 5 and 6 with the proof that was fetched for ``link``; once more a `Link` if we moved on
-        meanwhile.
-        """
+        """Steps 5 and 6 with the proof fetched for ``link``; once more a `Link` if we moved on meanwhile."""
         proof = _read(data, _CONSISTENCY).proof
         checkpoint = self.open(note)
         if {checkpoint.size, self._trusted.size} != set(link):
@@ -226,9 +222,7 @@ class Trust:
             raise self._contradiction(code, self.open(note), note) from None
 
     def find_shrinkage(self, note: str) -> Unverified | None:
-        """The error where a node shows a smaller tree than it proved to us before. Raises `Unverified`
-        itself.
-        """
+        """The error, where a node shows a smaller tree than it proved to us before."""
         checkpoint = self.open(note)
         if checkpoint.size >= self._trusted.size:
             return None

@@ -99,8 +99,7 @@ class Wallet:
     ) -> PointsCode:
         """Consent to spend up to ``points`` at ``acceptor``; without one, at whoever scans it first.
 
-        The alliance bounds an open code more tightly: two minutes and 5,000 points unless it agreed
-        otherwise.
+        The alliance bounds an open code more tightly: by default to two minutes and 5,000 points.
         """
         return self._consent(
             program=program,
@@ -120,9 +119,7 @@ class Wallet:
         seconds: int = 60,
         now: int | None = None,
     ) -> PointsCode:
-        """Consent to the exchange that was quoted, or to one that gives ``least`` points; to oneself unless
-        told.
-        """
+        """Consent to the exchange quoted, or to one that gives ``least``; to oneself unless told to whom."""
         return self._consent(
             program=quote.program,
             points=quote.points,

@@ -1,10 +1,9 @@
 """Where the pieces of a node are put together, and nothing else is done.
 
     keys and genesis (config) ─▶ core (storage, engine) ─▶ API ─▶ server
-    data directory or URL ─▶ source ─▶ audit
 
-One process at a time uses a data directory: whoever runs a node or rebuilds holds its lock. Looking (audit,
-`show`) takes none, since it reads one moment of the database and writes nothing.
+One process at a time uses a data directory: whoever runs a node or rebuilds holds its lock. Looking (the
+audit, `commonpoint show`) takes none, since it reads one moment of the databases and writes nothing.
 """
 
 from __future__ import annotations
@@ -23,18 +22,12 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from contracts.rulebook import RULEBOOKS
-from ledger.errors import InvalidBlock, InvariantBroken
+from ledger.errors import InvariantBroken
 from ledger.executor import Head
-from ledger.log.policy import Policy
-from node.access import parse_role
 from node.api.app import make_app
-from node.audit.report import FirstBad, Report
-from node.audit.sources import HttpSource
-from node.audit.verify import Expected, Progress, verify_ledger
-from node.config import DATABASE_FILE, Config, load_config, read_public_files
+from node.config import Config, load_config
 from node.core import NodeCore, get_system_time
 from node.keystore import Unusable
-from node.storage.snapshot import Snapshot
 from node.storage.store import open_store
 from node.tokens import TokenIssuer
 
@@ -71,12 +64,6 @@ def open_core(config: Config, *, clock: Callable[[], int] = get_system_time) -> 
 def open_tokens(config: Config, *, clock: Callable[[], int] = get_system_time) -> TokenIssuer:
     """What makes and checks bearer tokens of this node."""
     return TokenIssuer(secret=config.read_token_secret(), chain=config.origin.chain, clock=clock)
-
-
-def issue_token(config: Config, *, role: str, minutes: int) -> str:
-    """A bearer token that an operator asked for on the machine. Raises `Refused` ``BAD_REQUEST``."""
-    token, _ = open_tokens(config).issue(parse_role(role), seconds=minutes * 60)
-    return token
 
 
 def serve(
@@ -206,25 +193,3 @@ def rebuild(directory: Path) -> Head:
         head = core.head
         core.stop()
         return head
-
-
-def audit_data_dir(
-    directory: Path, *, policy: Policy | None, chain: str | None, progress: Progress
-) -> Report:
-    """The audit of a data directory, in use or not. Raises `Unusable` or `SourceUnavailable`."""
-    files = read_public_files(directory)
-    expected = Expected(chain=chain, policy=policy, genesis=files.genesis, policy_copy=files.policy)
-    try:
-        snapshot = Snapshot(directory / DATABASE_FILE)
-    except InvalidBlock as error:
-        return Report(first_bad=FirstBad.of(error), is_finished=True)
-    with snapshot:
-        return verify_ledger(snapshot, expected=expected, stored=snapshot, progress=progress)
-
-
-def audit_url(
-    url: str, *, token: str | None, policy: Policy | None, chain: str | None, progress: Progress
-) -> Report:
-    """The audit of a log that is served. Raises `SourceUnavailable` where it cannot be read."""
-    with HttpSource(url, token) as source:
-        return verify_ledger(source, expected=Expected(chain=chain, policy=policy), progress=progress)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any
 
 from ledger.admission import check_authority
 from ledger.errors import InvariantBroken, Refused
@@ -33,15 +33,8 @@ from ledger.rule import BlockContext
 from ledger.state import Changes
 from ledger.transaction import KEY_TABLE, RegisteredKey, Transaction
 from node.answers import Proofs, Taken
+from node.folding import Folder
 from node.storage.store import Store
-
-FOLD_RECORDS_MAX: Final = 60_000
-"""With so many changed records a fold is due, however busy the node is: it bounds what a start re-executes.
-"""
-FOLD_ROWS_MAX: Final = 400_000
-"""And with so many look-up rows: what is turned down changes no record and is looked up all the same."""
-REMEMBERED_RECORDS_MAX: Final = 400_000
-"""Records of one table that stay in memory after a fold."""
 
 Step = Callable[[str], None]
 
@@ -95,8 +88,7 @@ class ChainKeeper:
         self._lock = threading.Lock()
         self._moved = threading.Condition(self._lock)
         self._head: Head = executor.head
-        self._unfolded: dict[str, dict[str, Any]] = {}
-        self._unfolded_count = 0
+        self._folder = Folder(store=store, state=executor.state, on_step=on_step)
         self._signed_size, self.checkpoint = note or (-1, "")
         self._stored_note_size = self._signed_size
 
@@ -125,11 +117,7 @@ class ChainKeeper:
 
     def take_up(self, block: ExecutedBlock, transactions: Sequence[Transaction], changes: Changes) -> None:
         """What a durable block changed waits to be folded."""
-        for table, records in changes.records.items():
-            before = self._unfolded.setdefault(table, {})
-            self._unfolded_count -= len(before)
-            before.update(records)
-            self._unfolded_count += len(before)
+        self._folder.gather(changes)
         self.store.lookups.unfolded.add_block(block, transactions)
 
     def show_head(self) -> None:
@@ -144,26 +132,33 @@ class ChainKeeper:
             self._moved.notify_all()
 
     def fold_if_due(self) -> None:
-        """Fold when enough has gathered."""
-        rows = self.store.lookups.unfolded.count
-        if self._unfolded_count >= FOLD_RECORDS_MAX or rows >= FOLD_ROWS_MAX:
-            self.fold_all()
+        """Start a fold when enough has gathered. Raises what an earlier one failed with."""
+        self._folder.take_finished()
+        if self._folder.is_due:
+            self.begin_fold()
 
-    def fold_all(self) -> None:
-        """State and look-ups on disk stand for the head, and the checkpoint over it is stored."""
-        head = self.executor.head
+    def fold_when_idle(self) -> None:
+        """Fold whatever has gathered, unless a fold is under way."""
+        self._folder.take_finished()
+        if not self._folder.is_busy:
+            self.begin_fold()
+
+    def begin_fold(self) -> None:
+        """The checkpoint is stored; state and look-ups follow it in the background."""
         if self._stored_note_size != self._signed_size:
             self.store.log.write_note(self._signed_size, self.checkpoint)
             self._stored_note_size = self._signed_size
             self._on_step("noted")
-        if not self._unfolded:
-            return
-        self.store.fold.fold(size=head.size, changes=self._unfolded, lookups=self.store.lookups.unfolded)
-        self._on_step("folded")
-        self.store.lookups.start_anew()
-        self._unfolded = {}
-        self._unfolded_count = 0
-        self.executor.state.forget(keep_below=REMEMBERED_RECORDS_MAX)
+        self._folder.start(size=self.executor.head.size)
+
+    def fold_all(self) -> None:
+        """State and look-ups on disk stand for the head, and the checkpoint over it is stored."""
+        self.begin_fold()
+        self._folder.finish()
+
+    def close(self) -> None:
+        """No fold is under way and none will be."""
+        self._folder.close()
 
     def check_intake(self, transaction: Transaction, *, time: int) -> None:
         """Keys and clock allow the transaction as things stand. Raises `Refused`. Any thread."""

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import msgspec
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts.rulebook import CURRENT_VERSION, RULEBOOKS
 from ledger.codec import decode, to_base64url
@@ -47,19 +46,6 @@ LOCK_FILE: Final = "lock"
 KEYS_FOLDER: Final = "keys"
 TOKEN_SECRET_FILE: Final = "token.secret"  # noqa: S105 - a file's name
 LOG_PURPOSE: Final = "log"
-
-
-class Settings(BaseSettings):
-    """What the environment may say instead of the command line: COMMONPOINT_TOKEN, COMMONPOINT_HOST, …
-
-    The passphrase is not here: `node.keystore` reads it at the one place where it is used.
-    """
-
-    model_config = SettingsConfigDict(env_prefix="COMMONPOINT_", extra="ignore")
-
-    host: str = "127.0.0.1"
-    port: int = 8710
-    token: str | None = None
 
 
 class Config(NamedTuple):

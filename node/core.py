@@ -45,9 +45,7 @@ def make_policy(origin: Origin) -> tuple[str, str]:
 class NodeCore:
     """One running ledger."""
 
-    def __init__(
-        self, chain: ChainKeeper, *, clock: Callable[[], int], is_told: bool | None = None
-    ) -> None:
+    def __init__(self, chain: ChainKeeper, *, clock: Callable[[], int], is_told: bool | None = None) -> None:
         settings = chain.origin.settings
         self._chain = chain
         self._is_told = is_told if is_told is not None else settings.clock == "simulated"
@@ -124,17 +122,24 @@ class NodeCore:
         """
         transaction = self._decoder.decode(data)
         check_contents(transaction, chain=self.chain)
+        if not self._engine.is_open:
+            raise Refused("STOPPING")
         header = transaction.header
         known = self._chain.find_transaction(header.sender, header.id)
         refusal: Refused | None = None
         if not self._is_repeat(transaction, known):
             try:
+                # Nobody knows the time of a block that will be cut when it is told: there the block alone
+                # judges how far ahead `not_after` lies.
                 self._chain.check_intake(
-                    transaction, time=self._chain.head.time if self._is_told else self._clock()
+                    transaction, time=header.not_after if self._is_told else self._clock()
                 )
             except Refused as error:
-                # The block that took it may have been finished since we looked, and what was taken is never
-                # refused.
+                # The block that takes it may be in hand, or finished since we looked; and what was taken is
+                # never refused. It is looked for in the order in which it moves.
+                waiting = self._mempool.find(transaction)
+                if waiting is not None and self._chain.is_signed_by_sender(transaction):
+                    return waiting
                 refusal = error
                 known = self._chain.find_transaction(header.sender, header.id)
         if known is not None and self._is_repeat(transaction, known):
@@ -236,6 +241,7 @@ class NodeCore:
         try:
             self._engine.stop()
         finally:
+            self._chain.close()
             self._chain.store.close()
 
     def _note_failure(self) -> None:

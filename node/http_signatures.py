@@ -108,7 +108,11 @@ class _Verifier(HTTPMessageVerifier):
 
     now_seconds: int = 0
 
-    def validate_created_and_expires(self, sig_input: Any, max_age: timedelta | None = None) -> None:  # noqa: ARG002
+    def validate_created_and_expires(
+        self,
+        sig_input: Any,
+        max_age: timedelta | None = None,  # noqa: ARG002 - our own bound is narrower
+    ) -> None:
         """`created` is there and about now, and `expires`, where there is one, is not past."""
         created = sig_input.params.get("created")
         if type(created) is not int or abs(created - self.now_seconds) > CREATED_SECONDS:

@@ -65,6 +65,14 @@ class Mempool:
             self._condition.notify()
             return waiting.future
 
+    def find(self, transaction: Transaction) -> Future[Taken] | None:
+        """The future of the same transaction, where it waits already or is in the block in hand."""
+        header = transaction.header
+        key = (header.sender, header.id)
+        with self._condition:
+            same = self._waiting.get(key) or self._in_block.get(key)
+        return same.future if same and same.transaction.header.digest == header.digest else None
+
     def wait(self, timeout_seconds: float) -> None:
         """Until something waits, or the time is over, or intake is closed."""
         with self._condition:

@@ -10,9 +10,13 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from contracts.mechanics.records import PARAMETER, Change, Parameter
+from ledger.errors import Rejected
 from ledger.rule import BlockContext
 from ledger.state import StateView
 from ledger.values import PAR_MAX, POINTS_MAX
+
+ANNOUNCED_MAX: Final = 32
+"""Changes of one parameter, series or program that may lie ahead at a time."""
 
 
 class Bounds(NamedTuple):
@@ -61,9 +65,22 @@ def get_value_at(record: Parameter | None, *, name: str, height: int) -> int:
     return value
 
 
-def with_change(record: Parameter | None, *, height: int, value: int) -> Parameter:
-    """The record with another value from ``height``; a later announcement for the same height replaces an
-    earlier.
+def with_change(record: Parameter | None, *, height: int, value: int, now: int) -> Parameter:
+    """The record with another value from ``height``, without what is no longer in force.
+
+    A later announcement for the same height replaces an earlier one. Raises `Rejected` ``TOO_MANY_ANNOUNCED``.
     """
-    others = [change for change in (record.changes if record is not None else ()) if change.height != height]
-    return Parameter(tuple(sorted([*others, Change(height, value)], key=lambda change: change.height)))
+    before = [change for change in (record.changes if record is not None else ()) if change.height != height]
+    ahead = [change for change in before if change.height > now]
+    in_force = [change for change in before if change.height <= now][-1:]
+    check_announced(len(ahead))
+    return Parameter((*in_force, *sorted([*ahead, Change(height, value)], key=lambda change: change.height)))
+
+
+def check_announced(ahead: int) -> None:
+    """There is room for one more announcement. Raises `Rejected` ``TOO_MANY_ANNOUNCED``.
+
+    What lies ahead is looked at whenever more is announced, so it has an end.
+    """
+    if ahead >= ANNOUNCED_MAX:
+        raise Rejected("TOO_MANY_ANNOUNCED", ahead=ahead, allowed=ANNOUNCED_MAX)

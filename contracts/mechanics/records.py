@@ -26,8 +26,8 @@ class Participant(Struct, frozen=True, array_like=True):
     name: str
     admitted: int
     """The height of its admission; 0 = genesis."""
-    keys: tuple[str, ...]
-    """Ids of all its keys, in the order they were added."""
+    govern_keys: int
+    """How many of its govern keys are not revoked: never fewer than one."""
 
 
 class Change(Struct, frozen=True, array_like=True, gc=False):
@@ -57,7 +57,7 @@ class Program(Struct, frozen=True, array_like=True):
     name: str
     spend_per_point: int
     series: tuple[OpenedSeries, ...]
-    """Ascending by height."""
+    """The one open for issuing and those that will be, ascending by height."""
 
 
 class Pars(Struct, frozen=True, array_like=True, gc=False):
@@ -75,7 +75,7 @@ class Series(Struct, frozen=True, array_like=True):
     """The height from which it is open."""
     expiry_months: int
     pars: tuple[Pars, ...]
-    """Ascending by height; the first are its opening pars."""
+    """The opening pars, those in force and those announced, ascending by height."""
 
 
 class GrantRecord(Struct, frozen=True, array_like=True, gc=False):

@@ -57,6 +57,7 @@ REJECT_CODES: Final[dict[str, str]] = {
     "GRANT_MISSING": "The issuer has not granted this.",
     "GRANT_EXPIRED": "The issuer's grant has ended.",
     "GRANT_EXHAUSTED": "The issuer's grant is used up for today or altogether.",
+    "TOO_MANY_ANNOUNCED": "As many changes lie ahead already as may.",
     # enrolment
     "MEMBER_EXISTS": "This member id is taken.",
     "MEMBER_UNKNOWN": "There is no such member.",

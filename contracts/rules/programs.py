@@ -15,7 +15,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from contracts.mechanics.grants import get_grant_key
-from contracts.mechanics.parameters import get_parameter
+from contracts.mechanics.parameters import check_announced, get_parameter
 from contracts.mechanics.records import (
     GRANT,
     PARTICIPANT,
@@ -53,15 +53,21 @@ def open_series(state: StateView, asked: Asked, message: OpenSeries) -> Decision
     if state.get(SERIES, key) is not None:
         raise Rejected("SERIES_EXISTS", series=message.series)
     height = message.effective_height
-    if height <= asked.block.height or (program.series and height <= program.series[-1].height):
+    if height <= asked.block.height:
         raise Rejected("HEIGHT_NOT_AHEAD", height=height)
+    ahead = [opened for opened in program.series if opened.height > asked.block.height]
+    check_announced(len(ahead))
+    if ahead and height <= ahead[-1].height:
+        raise Rejected("HEIGHT_NOT_AHEAD", height=height, last=ahead[-1].height)
     if program.series:
         _check_notice(state, asked, height)
     _check_pars(state, asked, message.par_redeem, message.par_accrue)
-    opened = OpenedSeries(height, message.series)
+    # Whoever came before the one in force has its record, and is not looked at again.
+    in_force = [opened for opened in program.series if opened.height <= asked.block.height][-1:]
+    openings = (*in_force, *ahead, OpenedSeries(height, message.series))
     series = Series(height, message.expiry_months, (Pars(height, message.par_accrue, message.par_redeem),))
     changes = [
-        (PROGRAM, message.program, replace(program, series=(*program.series, opened))),
+        (PROGRAM, message.program, replace(program, series=openings)),
         (SERIES, key, series),
     ]
     return Decision(Outcome(code=OK), (), changes)
@@ -83,11 +89,14 @@ def announce_par(state: StateView, asked: Asked, message: AnnouncePar) -> Decisi
     # The bound is rounded up, in favour of who holds the points.
     if message.par_redeem < -(-opening * (10_000 - band) // 10_000):
         raise Rejected("PAR_OUTSIDE_BAND", par_redeem=message.par_redeem, opening=opening)
-    ahead = [get_pars(series, height=asked.block.height)]
-    ahead += [pars for pars in series.pars if pars.height > asked.block.height]
-    ahead.append(Pars(message.effective_height, message.par_accrue, message.par_redeem))
-    _check_no_wait_gains(ahead)
-    return Decision(Outcome(code=OK), (), [(SERIES, key, replace(series, pars=(*series.pars, ahead[-1])))])
+    in_force = get_pars(series, height=asked.block.height)
+    announced = [pars for pars in series.pars[1:] if pars.height > asked.block.height]
+    new = Pars(message.effective_height, message.par_accrue, message.par_redeem)
+    _check_no_wait_gains([in_force, *announced, new])
+    check_announced(len(announced))
+    # The opening pars stay, since the band is measured from them; what is no longer in force may go.
+    kept = (series.pars[0],) if in_force is series.pars[0] else (series.pars[0], in_force)
+    return Decision(Outcome(code=OK), (), [(SERIES, key, replace(series, pars=(*kept, *announced, new)))])
 
 
 def grant(state: StateView, asked: Asked, message: Grant) -> Decision:

@@ -44,9 +44,10 @@ def admit(state: StateView, asked: Asked, message: Admit) -> Decision:
         _register(message.participant, identifier, key.public, key.purpose, asked.block)
         for identifier, key in zip(ids, message.keys, strict=True)
     ]
-    if not any(key.purpose == "govern" for key in message.keys):
+    govern_keys = sum(key.purpose == "govern" for key in message.keys)
+    if not govern_keys:
         raise Rejected("GOVERN_KEY_MISSING", participant=message.participant)
-    record = Participant(message.name, asked.block.height, tuple(ids))
+    record = Participant(message.name, asked.block.height, govern_keys)
     changes.append((PARTICIPANT, message.participant, record))
     return Decision(Outcome(code=OK), (), changes)
 
@@ -63,7 +64,7 @@ def set_parameter(state: StateView, asked: Asked, message: SetParameter) -> Deci
     if message.effective_height <= asked.block.height:
         raise Rejected("HEIGHT_NOT_AHEAD", height=message.effective_height)
     before = state.get(PARAMETER, message.parameter)
-    record = with_change(before, height=message.effective_height, value=message.value)
+    record = with_change(before, height=message.effective_height, value=message.value, now=asked.block.height)
     return Decision(Outcome(code=OK), (), [(PARAMETER, message.parameter, record)])
 
 
@@ -72,15 +73,12 @@ def add_key(state: StateView, asked: Asked, message: AddKey) -> Decision:
     identifier = key_id(check_key(message.public))
     if state.get(KEY_TABLE, identifier) is not None:
         raise Rejected("KEY_EXISTS", key=identifier)
-    participant: Participant = state.get(PARTICIPANT, asked.sender)
-    return Decision(
-        Outcome(code=OK),
-        (),
-        [
-            _register(asked.sender, identifier, message.public, message.purpose, asked.block),
-            (PARTICIPANT, asked.sender, replace(participant, keys=(*participant.keys, identifier))),
-        ],
-    )
+    changes: list[tuple[str, str, Any]] = [
+        _register(asked.sender, identifier, message.public, message.purpose, asked.block)
+    ]
+    if message.purpose == "govern":
+        changes.append(_count_govern_keys(state, asked.sender, 1))
+    return Decision(Outcome(code=OK), (), changes)
 
 
 def revoke_key(state: StateView, asked: Asked, message: RevokeKey) -> Decision:
@@ -90,17 +88,19 @@ def revoke_key(state: StateView, asked: Asked, message: RevokeKey) -> Decision:
         raise Rejected("KEY_UNKNOWN", key=message.key)
     if key.valid_to != FOREVER:
         raise Rejected("KEY_ALREADY_REVOKED", key=message.key, height=key.valid_to)
-    if key.purpose == "govern" and _count_govern_keys(state, asked.sender) == 1:
-        raise Rejected("LAST_GOVERN_KEY", key=message.key)
     record = RegisteredKey(key.participant, key.public, key.purpose, key.valid_from, asked.block.height + 1)
-    return Decision(Outcome(code=OK), (), [(KEY_TABLE, message.key, record)])
+    changes: list[tuple[str, str, Any]] = [(KEY_TABLE, message.key, record)]
+    if key.purpose == "govern":
+        changes.append(_count_govern_keys(state, asked.sender, -1))
+    return Decision(Outcome(code=OK), (), changes)
 
 
-def _count_govern_keys(state: StateView, participant: str) -> int:
-    """How many govern keys are not revoked."""
+def _count_govern_keys(state: StateView, participant: str, more: int) -> tuple[str, str, Participant]:
+    """The change that counts a govern key in or out. Raises `Rejected` ``LAST_GOVERN_KEY``."""
     record: Participant = state.get(PARTICIPANT, participant)
-    keys = [state.get(KEY_TABLE, identifier) for identifier in record.keys]
-    return sum(1 for key in keys if key.purpose == "govern" and key.valid_to == FOREVER)
+    if record.govern_keys + more < 1:
+        raise Rejected("LAST_GOVERN_KEY", participant=participant)
+    return PARTICIPANT, participant, replace(record, govern_keys=record.govern_keys + more)
 
 
 def _register(

@@ -12,13 +12,15 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
+from msgspec import structs
+
 from ledger.log.policy import Policy
 from merchant_sdk.client.core import Core
 from merchant_sdk.client.grouping import Call, Lane
 from merchant_sdk.client.reading import Reader
 from merchant_sdk.client.submission import Submitter
-from merchant_sdk.errors import ConfigurationError, InvalidRequest
-from merchant_sdk.outbox import Outbox
+from merchant_sdk.errors import ConfigurationError, Unverified
+from merchant_sdk.outbox import DATED_MILLIS, Outbox
 from merchant_sdk.receipt import Receipt
 from merchant_sdk.records import Dated
 from merchant_sdk.requests import Asked, check_message
@@ -56,15 +58,12 @@ class Connection(Generic[R]):
         self._opening = asyncio.Lock()
         self._is_closed = False
         self._submitter: Submitter[R] | None = None
-        self._policy: Policy | None = settings.policy
         self._lanes: dict[str, Lane[Committed[R]]] = {}
         self._dates: dict[tuple[str, str, str], int] = {}
         """The moments given to orders that are on their way and not in the outbox yet."""
 
     async def open(self) -> Submitter[R]:
-        """The chain is known and trust begins where it ended. Raises `Unverified` where it is not the pinned
-        one.
-        """
+        """The chain is known and is the pinned one, and trust begins where it ended. Or `Unverified`."""
         if self._is_closed:
             raise ConfigurationError("this merchant is closed")
         if self._submitter is not None:
@@ -73,12 +72,12 @@ class Connection(Generic[R]):
             if self._submitter is None:
                 answer = await self.reader.get_chain()
                 origin = read_origin(answer.genesis, chain=self.core.chain)
-                self._policy = self._policy or make_policy(origin)
+                policy = self._settings.policy or make_policy(origin)
                 self.core.meet(origin, time=answer.time)
                 if self.core.is_simulated:
                     self._transport.wait_for_answers()
                 note = self.outbox.load_note(self.core.chain)
-                trust = Trust(origin=origin, policy=self._policy, note=note)
+                trust = Trust(origin=origin, policy=policy, note=note)
                 self._submitter = Submitter(
                     core=self.core,
                     transport=self._transport,
@@ -90,23 +89,24 @@ class Connection(Generic[R]):
 
     async def get_policy(self) -> Policy:
         """The policy that judges checkpoints."""
-        await self.open()
-        if self._policy is None:
-            raise ConfigurationError("no policy")
-        return self._policy
+        return (await self.open()).policy
 
-    async def ask(self, message: Any, *, is_dated_by_us: bool = False) -> Committed[R]:
-        """The result of one message, grouped with what else is asked. Raises `RejectedByLedger` and all the
-        others.
+    async def ask(self, message: Any, *, is_dated: bool = True) -> Committed[R]:
+        """The result of one message, grouped with what else is asked. Raises as `merchant_sdk.errors` says.
+
+        Without its moment (``is_dated``) it gets the one that the same order was given before, or now.
         """
-        asked = Asked(message, check_message(message), is_dated_by_us)
+        data = check_message(message)
         signer = self.core.choose_signer([message])
         if self._submitter is None or self._is_closed:
             await self.open()
+        if not is_dated:
+            message = structs.replace(message, occurred_at=await self._find_date(message))
+            data = check_message(message)
         lane = self._lanes.get(signer.key_id)
         if lane is None:
             lane = self._lanes[signer.key_id] = Lane(self._send, group_seconds=self._group_seconds)
-        result = await lane.add(asked)
+        result = await lane.add(Asked(message, data, not is_dated))
         error = result.get_error()
         if error is not None:
             raise error
@@ -131,11 +131,9 @@ class Connection(Generic[R]):
         """A verified receipt, of the history we trust."""
         submitter = await self.open()
         data = await self.reader.get_receipt(index)
-        receipt = Receipt.read(data, policy=await self.get_policy())
+        receipt = Receipt.read(data, policy=submitter.policy)
         if receipt.index != index:
-            raise InvalidRequest(
-                "the node gave the receipt of another entry", asked=index, found=receipt.index
-            )
+            raise Unverified("RECEIPT_OF_ANOTHER_ENTRY", facts={"asked": index, "found": receipt.index})
         await submitter.accept(receipt.note)
         return receipt
 
@@ -149,26 +147,6 @@ class Connection(Generic[R]):
             (self._program,) = ours
         return self._program
 
-    async def date(self, *, kind: str, program: str, reference: str) -> int:
-        """The moment of an order that came without one: now, or the one it was given when it was asked
-        before.
-
-        It is part of what makes two orders the same; with another moment, asking again would be another
-        order.
-        """
-        await self.open()
-        key = (kind, program, reference)
-        if key in self._dates:
-            return self._dates[key]
-        find = self.outbox.find_occurred_at
-        arguments = {"kind": kind, "program": program, "reference": reference}
-        if self.outbox.is_durable:
-            found = await asyncio.to_thread(find, self.core.participant, **arguments)
-        else:
-            found = find(self.core.participant, **arguments)
-        now = self.core.get_time() if found is None else found
-        return self._dates.setdefault(key, now)
-
     async def close(self) -> None:
         """What was asked is answered, then everything is closed."""
         if self._is_closed:
@@ -178,6 +156,25 @@ class Connection(Generic[R]):
         self._is_closed = True
         await self._transport.close()
         self.outbox.close()
+
+    async def _find_date(self, message: Any) -> int:
+        # The moment is part of what makes two orders the same: with another one, asking again would be
+        # another order.
+        kind = message.__struct_config__.tag
+        key = (kind, message.program, message.reference)
+        if key in self._dates:
+            return self._dates[key]
+        find = self.outbox.find_occurred_at
+        arguments = {"kind": kind, "program": message.program, "reference": message.reference}
+        if self.outbox.is_durable:
+            found = await asyncio.to_thread(find, self.core.participant, **arguments)
+        else:
+            found = find(self.core.participant, **arguments)
+        now = self.core.get_time()
+        # After a day of the ledger's time the same number may be another order's.
+        if found is None or abs(now - found) >= DATED_MILLIS:
+            found = now
+        return self._dates.setdefault(key, found)
 
     async def _send(self, calls: list[Call[Committed[R]]]) -> list[Committed[R]]:
         submitter = await self.open()

@@ -144,9 +144,7 @@ class Core(Generic[R]):
         not_after: int | None = None,
         atomic: bool = False,
     ) -> Signed:
-        """One signed transaction of these messages. Raises `InvalidRequest` where they are too many or too
-        large.
-        """
+        """One signed transaction of these messages. Raises `InvalidRequest` where they are too many."""
         if not 0 < len(messages) <= MESSAGES_MAX:
             raise InvalidRequest("a transaction has 1 to 8192 messages", messages=len(messages))
         transaction = sign_transaction(

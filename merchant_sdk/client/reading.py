@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from ledger.outcome import Lot
-from merchant_sdk.errors import RefusedByNode, Unverified
+from merchant_sdk.errors import NotFound, RefusedByNode, Unverified
 from merchant_sdk.results import Balance, EntryText, HistoryEntry, Position, Quote, read_history_entry
 from merchant_sdk.tokens import TokenKeeper
 from merchant_sdk.transport import Transport
@@ -178,7 +178,12 @@ class Reader:
 
     async def list_order(self, reference: str) -> list[HistoryEntry]:
         """Every entry of ours that names this reference, oldest first."""
-        return _read(await self._ask(f"/v1/orders/{_in_path(reference)}"), _HISTORY).read()
+        try:
+            data = await self._ask(f"/v1/orders/{_in_path(reference)}")
+        except NotFound:
+            # An order that nobody heard of has no entries.
+            return []
+        return _read(data, _HISTORY).read()
 
     async def list_positions(self) -> list[Position]:
         """Our own net position and that of our rounding account."""

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
 from ledger.keys import Signer
+from ledger.log.policy import Policy
 from ledger.transaction import Transaction
 from merchant_sdk.client.core import Core, Signed
 from merchant_sdk.client.reading import Reader
@@ -52,6 +53,11 @@ class Submitter(Generic[R]):
         self._outbox = outbox
         self._trust = trust
         self._trusting = asyncio.Lock()
+
+    @property
+    def policy(self) -> Policy:
+        """The policy that judges checkpoints."""
+        return self._trust.policy
 
     async def submit(
         self,

@@ -57,9 +57,7 @@ class Merchant:
         return self._verbs.chain
 
     def enrol(self, member: str | Wallet | None = None, key: Wallet | MemberKey | None = None) -> str:
-        """A new member of ours, with a key of their own where one is given; a wallet brings id and key. Its
-        id.
-        """
+        """The id of a new member of ours, with a key of their own where given; a wallet brings both."""
         return self._run(self._verbs.enrol(member, key))
 
     def quote(self, *, program: str, series: str, target: str, points: int) -> Quote:
@@ -75,8 +73,9 @@ class Merchant:
         program: str | None = None,
         occurred_at: int | None = None,
     ) -> Committed[Receipt]:
-        """Points for a purchase of ``amount`` ("45.60"), net of what was paid with points; ours unless told
-        whose.
+        """Points for a purchase of ``amount`` ("45.60"), net of what was paid with points.
+
+        They are ours unless ``program`` says whose; the purchase was now unless ``occurred_at`` says when.
         """
         return self._run(
             self._verbs.earn(member, amount, reference, program=program, occurred_at=occurred_at)
@@ -105,9 +104,7 @@ class Merchant:
     def exchange(
         self, code: PointsCode | str, quote: Quote, reference: str, *, occurred_at: int | None = None
     ) -> Committed[Receipt]:
-        """Carry out the exchange that was quoted, with the member's consent to it
-        (`Wallet.consent_for_exchange`).
-        """
+        """Carry out the exchange quoted, with the member's consent (`Wallet.consent_for_exchange`)."""
         return self._run(self._verbs.exchange(code, quote, reference, occurred_at=occurred_at))
 
     def submit(
@@ -124,9 +121,7 @@ class Merchant:
         )
 
     def flush(self) -> list[Resent[Receipt]]:
-        """What came of everything in the outbox that is not known to be committed. Ask it once at every
-        start.
-        """
+        """What came of everything in the outbox that was not known to be committed. Ask at every start."""
         return self._run(self._verbs.flush())
 
     def balances(self, member: str, *, min_height: int | None = None) -> list[Balance]:

@@ -35,7 +35,7 @@ class Options(TypedDict, total=False):
     """The keywords of a merchant. All of them may be left out, as far as the environment says them."""
 
     key: Key | None
-    """The key of the order system (purpose `transact`)."""
+    """The key of the order system (purpose `transact`), or a folder with a key file for each purpose."""
     keys: Mapping[str, Key] | None
     """Keys by purpose: transact, till, custody, govern."""
     chain: str | None
@@ -122,9 +122,7 @@ class Verbs(Generic[R]):
         return self._connection.core.chain
 
     async def enrol(self, member: str | Wallet | None = None, key: Wallet | MemberKey | None = None) -> str:
-        """A new member of ours, with a key of their own where one is given; a wallet brings id and key. Its
-        id.
-        """
+        """The id of a new member of ours, with a key of their own where given; a wallet brings both."""
         wallet = next((each for each in (member, key) if isinstance(each, Wallet)), None)
         if wallet is not None:
             if isinstance(member, str) and member != wallet.member:
@@ -149,18 +147,16 @@ class Verbs(Generic[R]):
         program: str | None = None,
         occurred_at: int | None = None,
     ) -> Committed[R]:
-        """Points for a purchase of ``amount`` ("45.60"), net of what was paid with points; ours unless told
-        whose.
+        """Points for a purchase of ``amount`` ("45.60"), net of what was paid with points.
+
+        They are ours unless ``program`` says whose; the purchase was now unless ``occurred_at`` says when.
         """
         connection = self._connection
         program = program or await connection.get_program()
-        is_ours = occurred_at is None
-        if occurred_at is None:
-            occurred_at = await connection.date(kind="earn", program=program, reference=reference)
         message = make_earn(
             member=member, amount=amount, reference=reference, program=program, occurred_at=occurred_at
         )
-        return await connection.ask(message, is_dated_by_us=is_ours)
+        return await connection.ask(message, is_dated=occurred_at is not None)
 
     async def redeem(
         self,
@@ -183,9 +179,6 @@ class Verbs(Generic[R]):
                 raise InvalidRequest("this code is for other points", program=program, code=code.program)
             program = code.program
         program = program or await connection.get_program()
-        is_ours = occurred_at is None
-        if occurred_at is None:
-            occurred_at = await connection.date(kind="redeem", program=program, reference=reference)
         message = make_redeem(
             code=code,
             points=points,
@@ -194,24 +187,17 @@ class Verbs(Generic[R]):
             amount=amount,
             occurred_at=occurred_at,
         )
-        return await connection.ask(message, is_dated_by_us=is_ours)
+        return await connection.ask(message, is_dated=occurred_at is not None)
 
     async def exchange(
         self, code: PointsCode | str, quote: Quote, reference: str, *, occurred_at: int | None = None
     ) -> Committed[R]:
-        """Carry out the exchange that was quoted, with the member's consent to it
-        (`Wallet.consent_for_exchange`).
-        """
+        """Carry out the exchange quoted, with the member's consent (`Wallet.consent_for_exchange`)."""
         found = read_code(code)
         if not isinstance(found, PointsCode):
             raise InvalidRequest("an exchange needs the member's own consent", member=found)
-        is_ours = occurred_at is None
-        if occurred_at is None:
-            occurred_at = await self._connection.date(
-                kind="exchange", program=quote.program, reference=reference
-            )
         message = make_exchange(code=found, quote=quote, reference=reference, occurred_at=occurred_at)
-        return await self._connection.ask(message, is_dated_by_us=is_ours)
+        return await self._connection.ask(message, is_dated=occurred_at is not None)
 
     async def submit(
         self,
@@ -227,9 +213,7 @@ class Verbs(Generic[R]):
         )
 
     async def flush(self) -> list[Resent[R]]:
-        """What came of everything in the outbox that is not known to be committed. Ask it once at every
-        start.
-        """
+        """What came of everything in the outbox that was not known to be committed. Ask at every start."""
         return await self._connection.flush()
 
     async def balances(self, member: str, *, min_height: int | None = None) -> list[Balance]:

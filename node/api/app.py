@@ -5,16 +5,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from fastapi_offline import FastAPIOffline
 from fastapi.routing import APIRoute
+from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -72,7 +72,7 @@ def make_app(
         origins=tuple(origins),
         nonces=NonceWindow(),
         gate=HeightGate(core),
-        cutting=asyncio.Lock(),
+        cutting=threading.Lock(),
         version=_get_version(),
     )
     submission = Submission(core)

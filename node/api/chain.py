@@ -27,7 +27,7 @@ from ledger.errors import Refused
 from ledger.transaction import KEY_TABLE, RegisteredKey
 from ledger.values import FOREVER
 from node.access import Role, can_read_grant_use
-from node.api import answers
+from node.api import alliance_answers as answers
 from node.api.identity import RoleParam
 from node.api.page import describe
 from node.api.parameters import (
@@ -156,10 +156,13 @@ def _show_participants(view: View) -> list[dict[str, Any]]:
     programs: dict[str, list[str]] = {}
     for program, issuer in view.get_issuers().items():
         programs.setdefault(issuer, []).append(program)
+    keys: dict[str, list[dict[str, Any]]] = {}
+    for identifier, key in view.core.list_records(KEY_TABLE):
+        keys.setdefault(key.participant, []).append(_show_key(identifier, key))
     found: list[tuple[str, Participant]] = view.core.list_records(PARTICIPANT)
     return [
         {
-            "keys": [_show_key(view, key) for key in record.keys],
+            "keys": keys.get(participant, []),
             "name": record.name,
             "participant": participant,
             "programs": programs.get(participant, []),
@@ -168,8 +171,7 @@ def _show_participants(view: View) -> list[dict[str, Any]]:
     ]
 
 
-def _show_key(view: View, key: str) -> dict[str, Any]:
-    record: RegisteredKey = view.get(KEY_TABLE, key)
+def _show_key(key: str, record: RegisteredKey) -> dict[str, Any]:
     shown = {"key": key, "public": record.public, "purpose": record.purpose, "valid_from": record.valid_from}
     return shown if record.valid_to == FOREVER else {**shown, "valid_to": record.valid_to}
 
@@ -185,7 +187,9 @@ def _show_program(view: View, role: Role, program: str, record: Program) -> dict
         for key, grant in view.core.list_records(GRANT)
         if key.startswith(program + "|")
     ]
-    series = [_show_series(view, program, opened.series) for opened in record.series]
+    begin = program + "|"
+    names = [key.removeprefix(begin) for key, _ in view.core.list_records(SERIES) if key.startswith(begin)]
+    series = [_show_series(view, program, name) for name in names]
     return {
         "grants": grants,
         "issuer": record.issuer,

@@ -11,6 +11,7 @@ Who may see which rows is `node.access`'s business; this module only says when, 
 from __future__ import annotations
 
 import asyncio
+import threading
 import time as waiting_time
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final, NamedTuple
@@ -76,7 +77,7 @@ class Site(NamedTuple):
     """The addresses by which clients know this node, beside loopback."""
     nonces: NonceWindow
     gate: HeightGate
-    cutting: asyncio.Lock
+    cutting: threading.Lock
     """A simulated chain's blocks are cut one at a time, so that each is answered as itself."""
     version: str
 

@@ -111,7 +111,8 @@ class Rim:
         """The fault is in the log under a number, which is all that the asker gets to know."""
         incident: str = scope.setdefault("commonpoint.incident", secrets.token_hex(4))
         route = _get_route(scope, self._submission_path)
-        # As plain text: a traceback that is drawn with the values in it would carry members' points and our keys.
+        # As plain text: a traceback that is drawn with the values in it would carry members' points and our
+        # keys.
         trace = "".join(traceback.format_exception(error))
         log.error("unexpected fault", incident=incident, method=scope["method"], route=route, traceback=trace)
         if isinstance(error, InvariantBroken) and self._on_broken is not None:

@@ -103,11 +103,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
 
 
-def make_server(app: ASGIApp, *, host: str, port: int) -> uvicorn.Server:
-    """A server for the app, not started. `Server.serve` runs it in a loop, `Server.run` in a thread or
-    process.
-    """
-    config = uvicorn.Config(
+def make_server_config(app: ASGIApp, *, host: str = "127.0.0.1", port: int = 0) -> uvicorn.Config:
+    """The settings a node is served with. A server that is given its sockets looks at neither of the others."""
+    return uvicorn.Config(
         app,
         host=host,
         port=port,
@@ -123,4 +121,3 @@ def make_server(app: ASGIApp, *, host: str, port: int) -> uvicorn.Server:
         access_log=False,
         log_config=None,
     )
-    return uvicorn.Server(config)

@@ -23,7 +23,7 @@ from node.api.bodies import SMALL_BODY_BYTES_MAX, read_body
 from node.api.identity import RoleParam
 from node.api.page import describe
 from node.api.parameters import ASKED
-from node.api.reading import SiteParam, encode_answer
+from node.api.reading import Site, SiteParam, encode_answer
 
 
 class Told(Struct, frozen=True, forbid_unknown_fields=True):
@@ -71,12 +71,11 @@ async def cut_block(request: Request, site: SiteParam, role: RoleParam) -> Respo
         raise Refused("NOT_FOUND")
     body = await read_body(request.scope["headers"], request.receive, limit=SMALL_BODY_BYTES_MAX)
     time = decode_shape(body, _TOLD).time
-    async with site.cutting:
+    return encode_answer(await run_in_threadpool(_cut_block, site, time))
+
+
+def _cut_block(site: Site, time: int) -> dict[str, int]:
+    with site.cutting:
         before = site.core.head
-        head = await run_in_threadpool(site.core.cut_block, time)
-    found = {
-        "height": head.height,
-        "size": head.size,
-        "transactions": head.transactions - before.transactions,
-    }
-    return encode_answer(found)
+        head = site.core.cut_block(time)
+    return {"height": head.height, "size": head.size, "transactions": head.transactions - before.transactions}

@@ -10,13 +10,11 @@ Looking a transaction up again needs a token: only its sender and auditors may.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from fastapi import APIRouter
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -27,6 +25,7 @@ from node.answers import Proofs, Taken
 from node.api import answers
 from node.api.bodies import TRANSACTION_BODY_BYTES_MAX, read_body
 from node.api.identity import RoleParam
+from node.api.intake import Intake
 from node.api.page import describe
 from node.api.parameters import (
     READ_WITH_TOKEN,
@@ -40,8 +39,6 @@ from node.api.reading import SiteParam
 from node.core import NodeCore
 
 PATH: Final = "/v1/transactions"
-_INLINE_BYTES_MAX: Final = 32_768
-"""Up to here checking a transaction is quicker than handing it to another thread."""
 
 
 class Submission:
@@ -49,18 +46,14 @@ class Submission:
 
     def __init__(self, core: NodeCore) -> None:
         self._core = core
+        self._intake = Intake(core)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer when the block is durable."""
         core = self._core
         trusted_size = _read_trusted_size(scope["query_string"], core)
         data = await read_body(scope["headers"], receive, limit=TRANSACTION_BODY_BYTES_MAX)
-        if len(data) <= _INLINE_BYTES_MAX:
-            future = core.submit(data)
-        else:
-            future = await run_in_threadpool(core.submit, data)
-        # A request that is given up must not cancel an answer that others, asking the same, wait for too.
-        taken = await asyncio.shield(asyncio.wrap_future(future))
+        taken = await self._intake.submit(data)
         body = encode_taken(taken, prove(core, taken, trusted_size))
         await send({"type": "http.response.start", "status": 200, "headers": _make_headers(len(body))})
         await send({"type": "http.response.body", "body": body})

@@ -1,8 +1,9 @@
 """The log's leaves grouped as they claim to belong together: genesis, then block after block.
 
-A block is its system entries, its transactions each with its entries, and the block leaf. Transactions are put together
-again from the leaves: their messages from the values in the entries, never from the bytes, so that another spelling of the
-same values makes other bytes. That a leaf reads well says nothing about whether it is true: `node.audit.replay` finds out.
+A block is its system entries, its transactions each with its entries, and the block leaf. Transactions are
+put together again from the leaves: their messages from the values in the entries, never from the bytes, so
+that another spelling of the same values makes other bytes. That a leaf reads well says nothing about whether
+it is true: `node.audit.replay` finds out.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from ledger.values import MESSAGES_MAX, TRANSACTION_BYTES_MAX
 
 _T = TypeVar("_T")
 _TOLD_BYTES: Final = 160
-"""How much of a leaf is shown on either side of a difference."""
+"""How much of a leaf is shown to people."""
 
 
 class RecordedBlock(NamedTuple):
@@ -45,110 +46,6 @@ class RecordedBlock(NamedTuple):
 
 
 def read_genesis_leaves(leaves: Iterator[bytes]) -> tuple[list[bytes], bytes | None]:
-        """The genesis leaves and the first leaf after them."""
-        genesis: list[bytes] = []
-        leaf = next(self._leaves, None)
-        while leaf is not None and leaf.startswith(GENESIS_START):
-            genesis.append(leaf)
-            leaf = next(self._leaves, None)
-        if not genesis:
-            raise InvalidBlock("GENESIS_MISSING", expected="a genesis leaf", found=tell_leaf(leaf), index=0)
-        return genesis, leaf
-
-    def _read_block(self, leaf: bytes | None) -> RecordedBlock:
-        """The next block, grouped; nothing in it is believed yet."""
-        height = self.head.height + 1
-        found: list[bytes] = []
-        while leaf is not None and leaf.startswith(SYSTEM_START):
-            found.append(leaf)
-            leaf = next(self._leaves, None)
-        transactions: list[Transaction] = []
-        places: list[int] = []
-        while leaf is not None and leaf.startswith(TRANSACTION_START):
-            index = self.size + len(found)
-            shape = _decode_leaf(TRANSACTION_LEAF_DECODER, leaf, "TRANSACTION_MALFORMED", index)
-            if shape.height != height:
-                raise InvalidBlock("HEIGHT", expected=height, found=shape.height, index=index)
-            found.append(leaf)
-            entries = self._read_entries(shape, index)
-            found += entries[0]
-            transactions.append(entries[1])
-            places.append(index)
-            leaf = next(self._leaves, None)
-        index = self.size + len(found)
-        if leaf is None or not leaf.startswith(BLOCK_START):
-            check = "BLOCK_UNFINISHED" if leaf is None else "LEAF_OUT_OF_PLACE"
-            raise InvalidBlock(
-                check, expected="a transaction or a block leaf", found=tell_leaf(leaf), index=index
-            )
-        closing = _decode_leaf(BLOCK_LEAF_DECODER, leaf, "BLOCK_MALFORMED", index)
-        found.append(leaf)
-        return RecordedBlock(self.size, found, transactions, places, closing)
-
-    def _read_entries(self, shape: TransactionLeaf, index: int) -> tuple[list[bytes], Transaction]:
-        """The entries after a transaction leaf, and the transaction that leaf and entries were made from."""
-        count = shape.header.count
-        if not 1 <= count <= MESSAGES_MAX:
-            raise InvalidBlock("MESSAGE_COUNT", expected=f"1 to {MESSAGES_MAX}", found=count, index=index)
-        entries = list(islice(self._leaves, count))
-        if len(entries) < count:
-            raise InvalidBlock(
-                "BLOCK_UNFINISHED",
-                expected=f"{count} entries",
-                found=len(entries),
-                index=index + 1 + len(entries),
-            )
-        messages = self._decode_messages(entries, index + 1)
-        transaction = Transaction(
-            header=shape.header,
-            messages=messages,
-            # Made from the values, never taken from the leaf: another spelling makes another leaf.
-            message_bytes=[_encode(message) for message in messages],
-            signature=shape.signature,
-        )
-        size = len(transaction.encode())
-        if size > TRANSACTION_BYTES_MAX:
-            raise InvalidBlock(
-                "TRANSACTION_TOO_LARGE", expected=TRANSACTION_BYTES_MAX, found=size, index=index
-            )
-        return entries, transaction
-
-    def _decode_messages(self, entries: Sequence[bytes], first: int) -> list[Any]:
-        """The messages in entry leaves; the first leaf that is no entry is named."""
-        decode = self._decode_entry
-        messages: list[Any] = []
-        try:
-            for entry in entries:
-                messages.append(decode(entry).message)  # noqa: PERF401  # how far it came is needed below
-        except (msgspec.MsgspecError, UnicodeError, ValueError, RecursionError) as error:
-            place = len(messages)
-            raise InvalidBlock(
-                "ENTRY_MALFORMED",
-                expected="an entry leaf",
-                found=f"{error}: {tell_leaf(entries[place])}",
-                index=first + place,
-            ) from None
-        return messages
-
-    def _execute(self, recorded: RecordedBlock) -> ExecutedBlock:
-        """What the executor makes of the block's transactions, which is what the log holds."""
-        closing = recorded.closing
-        # A solo chain's engine has no height of its own, so the block leaf must repeat the ledger's.
-        engine_height = None if self.origin.settings.engine == "solo" else closing.engine_height
-        try:
-            executed = self._executor.execute_block(
-                recorded.transactions, time=closing.time, engine_height=engine_height
-            )
-        except CommonpointError as error:
-            # Time that runs backwards, or a promise of the core that these transactions break.
-            raise InvalidBlock(
-                error.code, expected="a block that can be executed", found=str(error), index=recorded.first
-            ) from None
-        _check_same(recorded, executed)
-        return executed
-
-
-def _read_genesis_leaves(leaves: Iterator[bytes]) -> tuple[list[bytes], bytes | None]:
     """The genesis leaves and the first leaf after them."""
     genesis: list[bytes] = []
     leaf = next(leaves, None)
@@ -257,7 +154,6 @@ class BlockReader:
         return messages
 
 
-
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -288,5 +184,3 @@ def tell_leaf(leaf: bytes | None) -> str:
     if leaf is None:
         return "the end of the log"
     return leaf[:_TOLD_BYTES].decode("utf-8", "backslashreplace") + ("…" if len(leaf) > _TOLD_BYTES else "")
-
-

@@ -140,12 +140,12 @@ class HttpSource:
                 if status != httpx2.codes.OK:
                     raise SourceUnavailable("SOURCE_ANSWERED", url=url, status=status)
                 return _read_body(response, bytes_max)
+        except (httpx2.UnsupportedProtocol, httpx2.InvalidURL) as error:
+            raise SourceUnavailable("URL_INVALID", url=url, reason=str(error)) from None
         except httpx2.HTTPError as error:
             raise SourceUnavailable(
                 "SOURCE_UNREACHABLE", url=url, reason=str(error) or type(error).__name__
             ) from None
-        except httpx2.InvalidURL as error:
-            raise SourceUnavailable("URL_INVALID", url=url, reason=str(error)) from None
 
 
 def _read_body(response: httpx2.Response, bytes_max: int) -> bytes:

@@ -89,6 +89,7 @@ class StoredComparison:
             self._is_folded_compared = True
             for table in self._tables:
                 _compare_table(table, (), self._stored.list_records(table), size)
+            self._check_outside(-1, size)
         elif size == self.mark:
             self._compare_fold(size)
 
@@ -172,13 +173,17 @@ class StoredComparison:
                     index=index if isinstance(index, int) else None,
                 )
 
+    def _check_outside(self, segment: int, size: int) -> None:
+        """No look-up row stands in another segment than 0 to this one."""
+        outside = self._stored.find_lookup_outside(segment)
+        if outside is not None:
+            raise InvalidBlock("LOOKUP_UNKNOWN", expected=None, found=outside, index=size)
+
     def _compare_fold(self, size: int) -> None:
         """Records and look-ups of the mark's size are those of the replay."""
         self._is_folded_compared = True
         self._compare_lookups()
-        outside = self._stored.find_lookup_outside(self._segment)
-        if outside is not None:
-            raise InvalidBlock("LOOKUP_UNKNOWN", expected=None, found=outside, index=size)
+        self._check_outside(self._segment, size)
         for table in self._tables:
             self.records += _compare_table(
                 table, self._state.rows(table), self._stored.list_records(table), size

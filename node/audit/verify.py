@@ -21,6 +21,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from time import perf_counter
 from typing import NamedTuple
 
@@ -30,10 +31,13 @@ from ledger.executor import make_tables
 from ledger.genesis import Origin
 from ledger.log.note import Checkpoint, VerifierKey, parse_checkpoint, split_note
 from ledger.log.policy import Policy, format_policy, verify_checkpoint
+from ledger.state import State
+from ledger.transaction import KEY_TABLE, RegisteredKey
 from node.audit.hashes import HashedLeaves
 from node.audit.invariants import verify_invariants
 from node.audit.replay import Replay
 from node.audit.report import FirstBad, Report
+from node.audit.signatures import SignatureHelper
 from node.audit.sources import LeafSource
 from node.audit.stored import StoredComparison, StoredViews
 
@@ -107,7 +111,11 @@ class _Audit:
         self._check_origin(replay.origin, claimed)
         self._check_checkpoint(note, replay.origin)
         comparison = self._compare_stored(replay, claimed.size)
-        self._replay(replay, comparison)
+        with SignatureHelper() as helper:
+            replay.blocks = helper.read_ahead(
+                replay.blocks, chain=replay.origin.chain, find_public=partial(_find_public, replay.state)
+            )
+            self._replay(replay, comparison)
         self._check_root(leaves, claimed)
         verify_invariants(replay.state)  # (6)
         if comparison is not None:
@@ -169,6 +177,12 @@ class _Audit:
         if leaves.signed_root != claimed.root:
             found = None if leaves.signed_root is None else leaves.signed_root.hex()
             raise Unverified("CHECKPOINT_ROOT", size=claimed.size, expected=claimed.root.hex(), found=found)
+
+
+def _find_public(state: State, key: str) -> str | None:
+    """The public key that this id stands for at the end of the last replayed block."""
+    record: RegisteredKey | None = state.get_current(KEY_TABLE, key)
+    return None if record is None else record.public
 
 
 def derive_policy(origin: Origin) -> Policy:

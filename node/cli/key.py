@@ -13,7 +13,9 @@ import typer
 
 from node.cli.tell import tell
 
-app = typer.Typer(no_args_is_help=True, help="Keys of participants, and tokens for reading.")
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Keys of participants, and tokens for reading."
+)
 
 _DEFAULT_PURPOSES = ["custody", "govern", "till", "transact"]
 
@@ -81,9 +83,13 @@ def token(
     minutes: Annotated[int, typer.Option(help="How long it is good for.", min=1, max=1440)] = 15,
 ) -> None:
     """Print a bearer token for reading this node, and nothing else."""
-    from node.app import issue_token
+    from node.access import parse_role
     from node.config import load_config
+    from node.core import get_system_time
+    from node.tokens import TokenIssuer
 
     config = load_config(data)
     config.check_private()
-    typer.echo(issue_token(config, role=role, minutes=minutes))
+    issuer = TokenIssuer(secret=config.read_token_secret(), chain=config.origin.chain, clock=get_system_time)
+    text, _ = issuer.issue(parse_role(role), seconds=minutes * 60)
+    typer.echo(text)

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from node.storage.snapshot import Snapshot
 
 app = typer.Typer(
-    no_args_is_help=True, help="What a data directory says: keys, head, balances, positions, entries."
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="What a data directory says: keys, head, balances, positions, entries.",
 )
 
 Data = Annotated[

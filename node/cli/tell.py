@@ -34,6 +34,7 @@ ADVICE: Final = {
     "LOG_KEY_DIFFERS": "keys/log.pem is not the key this ledger was begun with: restore it from a backup.",
     "MALFORMED": "docs/spec/messages.md lists the forms of ids, names and values.",
     "POLICY_MALFORMED": "A policy file is taken as it was written, line feed at the end included.",
+    "POLICY_UNREADABLE": "Name the policy file; commonpoint show policy prints a ledger's own.",
     "SCHEMA_VERSION": "The data is of another version of this program: use that one.",
     "SOURCE_ANSWERED": "The address answers, but not as a log does: give the node's own address.",
     "SOURCE_UNREACHABLE": "Check the address, and that the node runs.",

@@ -37,14 +37,16 @@ def verify(
     """Re-execute the whole history and compare every byte, trusting nothing the node says."""
     if (data is None) == (url is None):
         raise typer.BadParameter("give one of --data DIR and --url URL")
-    from node import app
+    from node import auditing
 
     believed = None if policy is None else _read_policy(policy)
     with _show_progress() as progress:
         if data is not None:
-            report = app.audit_data_dir(data, policy=believed, chain=chain, progress=progress)
+            report = auditing.audit_data_dir(data, policy=believed, chain=chain, progress=progress)
         else:
-            report = app.audit_url(url or "", token=token, policy=believed, chain=chain, progress=progress)
+            report = auditing.audit_url(
+                url or "", token=token, policy=believed, chain=chain, progress=progress
+            )
     if as_json:
         typer.echo(report.to_json())
     else:
@@ -55,11 +57,12 @@ def verify(
 def _read_policy(path: Path) -> Policy:
     """The policy in a file. Raises `Refused` ``POLICY_MALFORMED``."""
     from ledger.log.policy import parse_policy
+    from node.audit.sources import SourceUnavailable
 
     try:
         return parse_policy(path.read_bytes())
     except OSError as error:
-        raise typer.BadParameter(f"{path}: {error.strerror}", param_hint="--policy") from None
+        raise SourceUnavailable("POLICY_UNREADABLE", path=str(path), reason=error.strerror) from None
 
 
 @contextmanager

@@ -113,7 +113,7 @@ class SoloEngine:
             with self._cutting:
                 waiting = self._mempool.take()
                 if not waiting:
-                    self._chain.fold_all()
+                    self._chain.fold_when_idle()
                     idle_seconds += _IDLE_SECONDS
                     if idle_seconds < _DUE_WORK_SECONDS:
                         continue
@@ -128,7 +128,7 @@ class SoloEngine:
                 if self.failure is not None:
                     return
                 if self._was_quiet:
-                    self._chain.fold_all()
+                    self._chain.fold_when_idle()
                 self._was_quiet = True
 
     def _make_block(self, waiting: list[Waiting], time: int) -> ExecutedBlock:

@@ -40,7 +40,7 @@ class FoldStore:
         for table, keys in wanted.items():
             decode = self._decoders[table].decode
             rows = connection.exec_driver_sql(
-                f"SELECT key, value FROM state_{table} WHERE key IN (SELECT value FROM json_each(?))",  # noqa: S608
+                f"SELECT key, value FROM state_{table} WHERE key IN (SELECT value FROM json_each(?))",
                 (json.dumps(list(keys)),),
             )
             found += [(table, key, decode(value)) for key, value in rows]
@@ -50,7 +50,7 @@ class FoldStore:
         """The folded keys of the due table below ``before``, in order, at most ``limit``."""
         connection = self._readers.get()
         rows = connection.exec_driver_sql(
-            f"SELECT key FROM state_{DUE_TABLE} WHERE key < ? ORDER BY key LIMIT ?",  # noqa: S608
+            f"SELECT key FROM state_{DUE_TABLE} WHERE key < ? ORDER BY key LIMIT ?",
             (before, limit),
         )
         return [row[0] for row in rows]
@@ -59,7 +59,7 @@ class FoldStore:
         """Every folded record of a table, in key order."""
         decode = self._decoders[table].decode
         connection = self._readers.get()
-        rows = connection.exec_driver_sql(f"SELECT key, value FROM state_{table} ORDER BY key")  # noqa: S608
+        rows = connection.exec_driver_sql(f"SELECT key, value FROM state_{table} ORDER BY key")
         return [(key, decode(value)) for key, value in rows]
 
     def list_raw_records(self, table: str) -> Iterable[tuple[str, bytes]]:
@@ -67,7 +67,7 @@ class FoldStore:
         connection = self._readers.get()
         yield from (
             (row[0], row[1])
-            for row in connection.exec_driver_sql(f"SELECT key, value FROM state_{table} ORDER BY key")  # noqa: S608
+            for row in connection.exec_driver_sql(f"SELECT key, value FROM state_{table} ORDER BY key")
         )
 
     def read_mark(self) -> int | None:
@@ -85,12 +85,12 @@ class FoldStore:
                 removed = [(key,) for key in sorted(records) if records[key] is None]
                 if written:
                     connection.exec_driver_sql(
-                        f"INSERT INTO state_{table} (key, value) VALUES (?, ?) "  # noqa: S608
+                        f"INSERT INTO state_{table} (key, value) VALUES (?, ?) "
                         "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
                         written,
                     )
                 if removed:
-                    connection.exec_driver_sql(f"DELETE FROM state_{table} WHERE key = ?", removed)  # noqa: S608
+                    connection.exec_driver_sql(f"DELETE FROM state_{table} WHERE key = ?", removed)
             lookups.write(connection)
             connection.exec_driver_sql(
                 "INSERT INTO mark (name, value) VALUES (?, ?) "
@@ -102,5 +102,5 @@ class FoldStore:
         """Everything folded is gone; the next start makes it again from the log."""
         with self._engine.begin() as connection:
             for table in self._schema.folded:
-                connection.exec_driver_sql(f"DELETE FROM {table.name}")  # noqa: S608
+                connection.exec_driver_sql(f"DELETE FROM {table.name}")
             connection.exec_driver_sql("DELETE FROM mark WHERE name = ?", (_FOLD,))

@@ -75,7 +75,7 @@ class LookupRows:
             if rows:
                 places = ", ".join("?" * len(rows[0]))
                 connection.exec_driver_sql(
-                    f"INSERT INTO {table} ({columns}) VALUES ({places})",  # noqa: S608
+                    f"INSERT INTO {table} ({columns}) VALUES ({places})",
                     sorted(rows),
                 )
 
@@ -86,17 +86,26 @@ class Lookups:
     def __init__(self, readers: Readers) -> None:
         self._readers = readers
         self.unfolded = LookupRows()
+        self._folding = LookupRows()
 
-    def start_anew(self) -> LookupRows:
+    def begin_fold(self) -> LookupRows:
         """The rows gathered so far, to be folded; from here on others are gathered."""
-        rows, self.unfolded = self.unfolded, LookupRows()
-        return rows
+        # In this order: a reader looks at what is unfolded first, then at what is on its way, then at the
+        # disk.
+        self._folding = self.unfolded
+        self.unfolded = LookupRows()
+        return self._folding
+
+    def end_fold(self) -> None:
+        """The rows that were on their way are on the disk."""
+        self._folding = LookupRows()
 
     def find_history(self, member: str, *, program: str | None, before: int, limit: int) -> list[int]:
         """Indexes of the entries that concern a member, newest first, below ``before``."""
         found = {
             index
-            for _, who, index, which in list(self.unfolded.history)
+            for rows in (self.unfolded, self._folding)
+            for _, who, index, which in list(rows.history)
             if who == member and index < before and program in (None, which)
         }
         newest = min(before - 1, 2**62) >> SEGMENT_BITS
@@ -106,36 +115,38 @@ class Lookups:
         for segment in range(min(newest, -1 if top is None else top), -1, -1):
             if len(found) >= limit:
                 break
-            rows = connection.exec_driver_sql(
-                "SELECT DISTINCT entry FROM history WHERE segment = ? AND member = ? AND entry < ?"  # noqa: S608
+            stored = connection.exec_driver_sql(
+                "SELECT DISTINCT entry FROM history WHERE segment = ? AND member = ? AND entry < ?"
                 f"{clause} ORDER BY entry DESC LIMIT ?",
                 (segment, member, before, *extra, limit),
             ).all()
-            found.update(row[0] for row in rows)
+            found.update(row[0] for row in stored)
         return sorted(found, reverse=True)[:limit]
 
     def find_reference(self, sender: str, reference: str) -> list[int]:
         """Indexes of the entries of a sender that name a reference, oldest first."""
         found = {
             index
-            for _, who, which, index in list(self.unfolded.references)
+            for rows in (self.unfolded, self._folding)
+            for _, who, which, index in list(rows.references)
             if who == sender and which == reference
         }
         connection = self._readers.get()
         top = connection.exec_driver_sql("SELECT max(segment) FROM lookup_reference").scalar()
         for segment in range(-1 if top is None else top, -1, -1):
-            rows = connection.exec_driver_sql(
+            stored = connection.exec_driver_sql(
                 "SELECT entry FROM lookup_reference WHERE segment = ? AND sender = ? AND reference = ?",
                 (segment, sender, reference),
             ).all()
-            found.update(row[0] for row in rows)
+            found.update(row[0] for row in stored)
         return sorted(found)
 
     def find_transaction(self, sender: str, transaction_id: str) -> tuple[str, int] | None:
         """The digest and leaf index of the newest transaction taken under this id."""
-        found = self.unfolded.by_transaction.get((sender, transaction_id))
-        if found is not None:
-            return found
+        for rows in (self.unfolded, self._folding):
+            found = rows.by_transaction.get((sender, transaction_id))
+            if found is not None:
+                return found
         connection = self._readers.get()
         top = connection.exec_driver_sql("SELECT max(segment) FROM lookup_transaction").scalar()
         for segment in range(-1 if top is None else top, -1, -1):
@@ -157,6 +168,6 @@ class Lookups:
             ("lookup_reference", "segment, sender, reference, entry", rows.references),
             ("lookup_transaction", "segment, sender, id, digest, entry", rows.transactions),
         ):
-            found = connection.exec_driver_sql(f"SELECT {columns} FROM {table} ORDER BY {columns}")  # noqa: S608
+            found = connection.exec_driver_sql(f"SELECT {columns} FROM {table} ORDER BY {columns}")
             into.extend(tuple(row) for row in found)
         return rows

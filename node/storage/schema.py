@@ -1,9 +1,12 @@
-"""The tables of one ledger's database, for SQLite now and PostgreSQL later: one schema in SQLAlchemy Core.
+"""The tables of one ledger, for SQLite now and PostgreSQL later: one schema in SQLAlchemy Core.
 
-The *log* is `segment`, `block` and `tile`: appended, never changed. Everything else is folded from it and
-stands for the tree size in `mark`: one `state_…` table a state table, and the look-ups. What grows for ever
-is keyed by segments of a million leaves first, so that inserts stay on hot pages however old the ledger is
-and a look-up merges a few segments.
+The *log* is `segment`, `block`, `tile` and `note`: appended, never changed, and the only thing that must not
+be lost. The *views* are folded from it and stand for the tree size in their `mark`: one `state_…` table a
+state table, and the look-ups. They are two databases, because folding must not keep a block from becoming
+durable, and because whoever makes backups needs only the first.
+
+What grows for ever is keyed by segments of a million leaves first, so that inserts stay on hot pages however
+old the ledger is and a look-up merges a few segments.
 """
 
 from __future__ import annotations
@@ -23,28 +26,35 @@ def _column(name: str, kind: TypeEngine[Any], *, primary_key: bool = False) -> C
     return Column(name, kind, primary_key=primary_key, nullable=False, autoincrement=False)
 
 
+def _integer() -> TypeEngine[Any]:
+    """64 bits. STRICT tables know INTEGER, which in SQLite holds as many."""
+    return BigInteger().with_variant(Integer(), "sqlite")
+
+
 class Schema:
     """All tables, for a rulebook's state tables."""
 
     def __init__(self, state_tables: Iterable[str]) -> None:
-        self.metadata = MetaData()
-        # STRICT tables know INTEGER, which in SQLite holds 64 bits.
-        integer = BigInteger().with_variant(Integer(), "sqlite")
+        self.log = MetaData()
+        self.views = MetaData()
+        integer = _integer()
         blob, text = LargeBinary(), Text()
         self.segment = self._table(
-            "segment", _column("first", integer, primary_key=True), _column("data", blob)
+            self.log, "segment", _column("first", integer, primary_key=True), _column("data", blob)
         )
         """Leaves as they stand in an entry bundle, never across a bundle's border.
 
         Keyed by the first one's index.
         """
         self.block = self._table(
+            self.log,
             "block",
             _column("last", integer, primary_key=True),
             _column("height", integer),
             _column("time", integer),
         )
         self.tile = self._table(
+            self.log,
             "tile",
             _column("level", integer, primary_key=True),
             _column("position", integer, primary_key=True),
@@ -52,11 +62,22 @@ class Schema:
             rowless=True,
         )
         """Full tiles of the hash tree; partial ones are worked out."""
-        self.note = self._table("note", _column("size", integer, primary_key=True), _column("text", text))
+        self.note = self._table(
+            self.log, "note", _column("size", integer, primary_key=True), _column("text", text)
+        )
         """The newest signed checkpoint: one row."""
-        self.mark = self._table("mark", _column("name", text, primary_key=True), _column("value", integer))
-        """`schema`, and `fold`: the tree size that state and look-ups stand for."""
+        self.marks = [
+            self._table(database, "mark", _column("name", text, primary_key=True), _column("value", integer))
+            for database in (self.log, self.views)
+        ]
+        """`schema` in both; in the views `fold`: the tree size that state and look-ups stand for."""
+        self._add_views(state_tables)
+
+    def _add_views(self, state_tables: Iterable[str]) -> None:
+        integer = _integer()
+        blob, text = LargeBinary(), Text()
         self.history = self._table(
+            self.views,
             "history",
             _column("segment", integer, primary_key=True),
             _column("member", text, primary_key=True),
@@ -65,6 +86,7 @@ class Schema:
             rowless=True,
         )
         self.reference = self._table(
+            self.views,
             "lookup_reference",
             _column("segment", integer, primary_key=True),
             _column("sender", text, primary_key=True),
@@ -73,6 +95,7 @@ class Schema:
             rowless=True,
         )
         self.transaction = self._table(
+            self.views,
             "lookup_transaction",
             _column("segment", integer, primary_key=True),
             _column("sender", text, primary_key=True),
@@ -83,13 +106,18 @@ class Schema:
         )
         self.state = {
             name: self._table(
-                f"state_{name}", _column("key", text, primary_key=True), _column("value", blob), rowless=True
+                self.views,
+                f"state_{name}",
+                _column("key", text, primary_key=True),
+                _column("value", blob),
+                rowless=True,
             )
             for name in sorted(state_tables)
         }
 
-    def _table(self, name: str, *columns: Column[Any], rowless: bool = False) -> Table:
-        return Table(name, self.metadata, *columns, sqlite_strict=True, sqlite_with_rowid=not rowless)
+    @staticmethod
+    def _table(database: MetaData, name: str, *columns: Column[Any], rowless: bool = False) -> Table:
+        return Table(name, database, *columns, sqlite_strict=True, sqlite_with_rowid=not rowless)
 
     @property
     def folded(self) -> list[Table]:

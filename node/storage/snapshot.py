@@ -1,9 +1,10 @@
-"""One moment of a ledger's database, read for an audit: nothing is written, nothing is repaired, nothing is
+"""One moment of a ledger's databases, read for an audit: nothing is written, nothing is repaired, nothing is
 believed.
 
 A single read transaction spans the whole audit, so a node that goes on writing changes nothing in what is
-seen. What SQLite itself finds broken is a finding of the audit; what cannot be opened or is locked means that
-no audit took place.
+seen. The views are looked at before the log, so what they stand for is in the log that is seen; where they
+are not there, nothing was folded. What SQLite itself finds broken is a finding of the audit; what cannot be
+opened or is locked means that no audit took place.
 
 It is a `node.audit.sources.LeafSource` and a `node.audit.stored.StoredViews`; values are handed on as they
 are stored, whatever their type, since a value of another type is a change too.
@@ -26,6 +27,7 @@ from ledger.log.tiles import TILE_WIDTH
 from node.audit.sources import SourceUnavailable
 from node.audit.stored import HISTORY, REFERENCES, TRANSACTIONS, Row
 from node.storage.schema import SCHEMA_VERSION, SEGMENT_BITS
+from node.storage.store import VIEWS_FILE
 
 _LOOKUPS: Final = {
     HISTORY: ("history", "entry, member, program"),
@@ -58,15 +60,19 @@ class Snapshot:
     def __init__(self, path: Path) -> None:
         if not path.is_file():
             raise SourceUnavailable("DATABASE_MISSING", path=str(path))
-        self._engine = _open_read_only(path)
+        views = path.with_name(VIEWS_FILE)
+        self.has_views = views.is_file()
+        """Views may be deleted: whoever starts a node makes them again."""
+        self._engine = _open_read_only(path, views if self.has_views else None)
         try:
             self._connection = self._engine.connect()
-            version = self._get("SELECT value FROM mark WHERE name = 'schema'")
+            self._connection.begin()
+            for database in ("views", "main") if self.has_views else ("main",):
+                version = self._get(f"SELECT value FROM {database}.mark WHERE name = 'schema'")
+                if version != SCHEMA_VERSION:
+                    raise SourceUnavailable("SCHEMA_VERSION", expected=SCHEMA_VERSION, found=version)
         except DatabaseError as error:
-            raise _judge(error) from None
-        if version != SCHEMA_VERSION:
-            self.close()
-            raise SourceUnavailable("SCHEMA_VERSION", expected=SCHEMA_VERSION, found=version)
+            raise _judge(error.orig) from None
 
     def __enter__(self) -> Self:
         return self
@@ -125,7 +131,9 @@ class Snapshot:
 
     def read_mark(self) -> int | None:
         """The tree size that records and look-ups stand for, or None."""
-        mark: int | None = self._get("SELECT value FROM mark WHERE name = 'fold'")
+        if not self.has_views:
+            return None
+        mark: int | None = self._get("SELECT value FROM views.mark WHERE name = 'fold'")
         return mark
 
     def list_blocks(self) -> Iterator[tuple[int, int, int]]:
@@ -135,13 +143,15 @@ class Snapshot:
 
     def list_records(self, table: str) -> Iterator[tuple[str, bytes]]:
         """Every record of a state table in key order, as stored."""
-        for row in self._rows(f"SELECT key, value FROM state_{table} ORDER BY key"):  # noqa: S608
+        if not self.has_views:
+            return
+        for row in self._rows(f"SELECT key, value FROM state_{table} ORDER BY key"):
             yield row[0], row[1]
 
     def find_records(self, table: str, prefix: str) -> Iterator[tuple[str, bytes]]:
         """The records of a state table whose keys begin so, in key order, as stored."""
         for row in self._rows(
-            f"SELECT key, value FROM state_{table} WHERE key >= ? AND key < ? ORDER BY key",  # noqa: S608
+            f"SELECT key, value FROM state_{table} WHERE key >= ? AND key < ? ORDER BY key",
             prefix,
             prefix + "\U0010ffff",
         ):
@@ -149,14 +159,16 @@ class Snapshot:
 
     def list_lookups(self, lookup: str, segment: int) -> Iterator[Row]:
         """Every look-up row of one segment."""
+        if not self.has_views:
+            return iter(())
         table, columns = _LOOKUPS[lookup]
-        return self._rows(f"SELECT {columns} FROM {table} WHERE segment = ?", segment)  # noqa: S608
+        return self._rows(f"SELECT {columns} FROM {table} WHERE segment = ?", segment)
 
     def find_lookup_outside(self, segment: int) -> Row | None:
         """A look-up row of no segment from 0 to this one, if there is any."""
-        for table, columns in _LOOKUPS.values():
+        for table, columns in _LOOKUPS.values() if self.has_views else ():
             for row in self._rows(
-                f"SELECT {columns} FROM {table} WHERE segment > ? OR segment < 0 LIMIT 1",  # noqa: S608
+                f"SELECT {columns} FROM {table} WHERE segment > ? OR segment < 0 LIMIT 1",
                 segment,
             ):
                 return row
@@ -169,14 +181,16 @@ class Snapshot:
     def _rows(self, statement: str, *values: int | str) -> Iterator[Row]:
         """The rows as plain tuples."""
         try:
-            cursor = self._connection.exec_driver_sql(statement, values)
+            # The driver's own cursor: an audit reads every row there is, and wants plain tuples.
+            cursor = self._connection.connection.cursor()
+            cursor.execute(statement, values)
             while rows := cursor.fetchmany(1000):
-                yield from map(tuple, rows)
-        except DatabaseError as error:
+                yield from rows
+        except sqlite3.DatabaseError as error:
             raise _judge(error) from None
 
 
-def _open_read_only(path: Path) -> Engine:
+def _open_read_only(path: Path, views: Path | None) -> Engine:
     """An engine whose one connection cannot write and whose transaction is one moment."""
     engine = create_engine(
         f"sqlite:///file:{quote(str(path.resolve()))}?mode=ro&uri=true", connect_args={"timeout": 30}
@@ -185,8 +199,8 @@ def _open_read_only(path: Path) -> Engine:
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
         connection.isolation_level = None
-        # A flipped bit can leave text that is not UTF-8: it must come out as something to compare.
-        connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
+        if views is not None:
+            connection.execute("ATTACH ? AS views", (f"file:{quote(str(views.resolve()))}?mode=ro",))
         connection.execute("PRAGMA query_only=ON")
         connection.execute("PRAGMA trusted_schema=OFF")
 
@@ -197,12 +211,12 @@ def _open_read_only(path: Path) -> Engine:
     return engine
 
 
-def _judge(error: DatabaseError) -> InvalidBlock | SourceUnavailable:
+def _judge(error: BaseException | None) -> InvalidBlock | SourceUnavailable:
     """A database that could not be reached gives no verdict; one that SQLite finds broken is bad."""
-    code = getattr(error.orig, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
     if code & 0xFF in _NO_VERDICT:
-        return SourceUnavailable("DATABASE_UNREADABLE", reason=str(error.orig))
-    return InvalidBlock("DATABASE_MALFORMED", expected="a whole database", found=str(error.orig))
+        return SourceUnavailable("DATABASE_UNREADABLE", reason=str(error))
+    return InvalidBlock("DATABASE_MALFORMED", expected="a whole database", found=str(error))
 
 
 def _count_leaves(data: Any) -> int:

@@ -58,12 +58,13 @@ def main() -> None:
 
 def _run_in_process(base: Path, found: dict[str, Any], *, scale: int, seed: int, only_sizes: bool) -> Sizes:
     alliance = Alliance(time=time.time_ns() // 1_000_000, members=2_000 * scale, seed=seed)
-    path = base / "in-process.db"
+    path = base / "in-process" / "ledger.db"
+    path.parent.mkdir()
     core = NodeCore.open(path, genesis=alliance.genesis, signer=alliance.log_signer)
     for data in alliance.make_setup():
         core.submit(data).result(timeout=120)
     first = core.head.size
-    before = path.stat().st_size
+    before = _get_stored_bytes(path)
     operations = 0
     plan = [(1_000, 20 * scale)] if only_sizes else [(1, 300 * scale), (100, 40 * scale), (1_000, 20 * scale)]
     try:
@@ -83,8 +84,17 @@ def _run_in_process(base: Path, found: dict[str, Any], *, scale: int, seed: int,
             largest = max(largest, *map(len, leaves))
     finally:
         core.stop()
-    stored = (path.stat().st_size - before) / operations
+    stored = (_get_stored_bytes(path) - before) / operations
     return Sizes(size - first, round(total / (size - first), 1), largest, round(stored, 1))
+
+
+def _get_stored_bytes(path: Path) -> int:
+    return sum(file.stat().st_size for file in path.parent.iterdir())
+
+
+def _make_folder(path: Path) -> Path:
+    path.mkdir()
+    return path
 
 
 def _run_http(base: Path, found: dict[str, Any], *, scale: int, seed: int) -> None:
@@ -93,7 +103,11 @@ def _run_http(base: Path, found: dict[str, Any], *, scale: int, seed: int) -> No
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     context = multiprocessing.get_context("spawn")
-    node = context.Process(target=serve, args=(base / "http.db", alliance.genesis, seed, port), daemon=True)
+    node = context.Process(
+        target=serve,
+        args=(_make_folder(base / "http") / "ledger.db", alliance.genesis, seed, port),
+        daemon=True,
+    )
     node.start()
     try:
         _wait_for(port)

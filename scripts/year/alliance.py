@@ -104,8 +104,8 @@ def derive(*parts: str | int) -> bytes:
 
 
 def get_names() -> dict[str, str]:
-    """What people call each participant, in order of their ids."""
-    return dict(sorted([(OPERATOR, OPERATOR_NAME), *((each.participant, each.name) for each in MERCHANTS)]))
+    """What people call each participant: the merchants in order of their ids, then the clearing house."""
+    return {**{each.participant: each.name for each in MERCHANTS}, OPERATOR: OPERATOR_NAME}
 
 
 def draw_percent(*parts: str | int) -> int:

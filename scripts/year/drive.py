@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, Final, NamedTuple
 
@@ -19,7 +19,7 @@ import msgspec
 
 from contracts.messages import Earn, Exchange, Redeem
 from contracts.messages.reject_codes import OK
-from merchant_sdk import Committed
+from merchant_sdk import Committed, Receipt
 from scripts.year.alliance import BEGINS, TERMS, make_opening
 from scripts.year.book import Book
 from scripts.year.desk import Desk, Order, Wallets, make_enrolments, make_messages
@@ -33,8 +33,8 @@ OPENED: Final = FOUNDED + MILLIS_PER_HOUR
 _WAITING: Final = re.compile(rb"^commonpoint_waiting_transactions (\d+)", re.MULTILINE)
 _LOOK_AGAIN_SECONDS: Final = 0.001
 
-Tell = Callable[[int], None]
-"""Called with how many purchases are told."""
+Tell = Callable[[int, int], None]
+"""Called with how many purchases are told and how many operations were committed."""
 
 
 class Told(NamedTuple):
@@ -46,10 +46,8 @@ class Told(NamedTuple):
     blocks: int
     codes: Mapping[tuple[str, str], int]
     """How often each kind of message had each outcome."""
-    example: int
-    """Index of the last entry in which a household spent points away from home with a points code."""
-    example_shop: str
-    """The merchant where it did."""
+    receipt: Receipt | None
+    """Of the last entry in which a household spent points away from home."""
 
 
 class Clearing:
@@ -91,8 +89,8 @@ class Driver:
         self._wallets = Wallets(chain)
         self._book = Book()
         self._codes: Counter[tuple[str, str]] = Counter()
-        self._transactions = self._blocks = self._example = 0
-        self._example_shop = ""
+        self._transactions = self._blocks = 0
+        self._last_elsewhere: Committed[Awaitable[Receipt]] | None = None
 
     async def tell_year(self, purchases: Sequence[Purchase], *, progress: Tell) -> Told:
         """Every purchase is told, in its hour; what came of it."""
@@ -111,14 +109,16 @@ class Driver:
                 orders = self._enrol(newcomers.get(time, {})) + await self._serve(story, own, time)
                 await self._make_block(orders, time)
                 told += len(own)
-                progress(told)
+                progress(told, self._codes.total())
+            receipt = None
+            if self._last_elsewhere is not None:
+                receipt = await self._last_elsewhere.receipt()
         return Told(
             operations=self._codes.total(),
             transactions=self._transactions,
             blocks=self._blocks,
             codes=dict(sorted(self._codes.items())),
-            example=self._example,
-            example_shop=self._example_shop,
+            receipt=receipt,
         )
 
     def _enrol(self, newcomers: Mapping[str, Sequence[Any]]) -> list[Order]:
@@ -164,7 +164,7 @@ class Driver:
     async def _cut(self, tasks: Sequence[asyncio.Task[Any]], time: int) -> None:
         """The block is cut as soon as every order of it waits at the node."""
         await asyncio.sleep(0)
-        while await self._clearing.count_waiting() < len(tasks):
+        while await self._clearing.count_waiting() < len(tasks):  # noqa: ASYNC110 - it waits elsewhere
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
         taken = await self._clearing.cut_block(time)
         if taken != len(tasks):
@@ -180,8 +180,8 @@ class Driver:
             self._book.add(message.member, message.program, result.lots)
         elif isinstance(message, Redeem):
             self._book.take(message.member, message.program, result.lots)
-            if message.consent:
-                self._example, self._example_shop = result.index, message.consent.counterparty
+            if result.legs:
+                self._last_elsewhere = result
         elif isinstance(message, Exchange):
             self._book.take(message.member, message.program, result.lots)
             self._book.add(message.recipient, message.target, result.received)

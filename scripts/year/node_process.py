@@ -7,6 +7,7 @@ is in a session of its own, so that Ctrl-C reaches the demo alone, which then st
 from __future__ import annotations
 
 import selectors
+import socket
 import subprocess
 import sys
 import time
@@ -33,6 +34,8 @@ COMMAND: Final = (sys.executable, "-P", "-m", "node.cli.main")
 LOG_FILE: Final = "node.log"
 _START_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 30.0
+_INTERRUPTED_SECONDS: Final = 3.0
+"""Somebody waits at the keyboard. A node that is killed then loses nothing it acknowledged, by design."""
 _TOKEN_SECONDS: Final = 86_400
 
 
@@ -66,6 +69,17 @@ def issue_token(config: Config, role: str) -> str:
     return tokens.issue(parse_role(role), seconds=_TOKEN_SECONDS)[0]
 
 
+def choose_port(wanted: int) -> int:
+    """The port, or 0 (any that is free) where somebody else listens there already."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            return 0
+    return wanted
+
+
 class NodeProcess:
     """A running node; `with` stops it."""
 
@@ -92,24 +106,23 @@ class NodeProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
+        self.stop(seconds=_STOP_SECONDS if kind is None else _INTERRUPTED_SECONDS)
 
     @property
     def pid(self) -> int:
         """The node's process id."""
         return self._process.pid
 
-    def check(self) -> None:
-        """The node is still there. Raises `NodeFailed`."""
-        status = self._process.poll()
-        if status is not None:
-            raise NodeFailed(f"the node ended with status {status}: {self._get_last_words()}")
+    def wait(self) -> None:
+        """Until it ends by itself, which it should not. Raises `NodeFailed`."""
+        status = self._process.wait()
+        raise NodeFailed(f"the node ended with status {status}: {self._get_last_words()}")
 
-    def stop(self) -> None:
+    def stop(self, *, seconds: float = _STOP_SECONDS) -> None:
         """The node has finished the block in hand, stored everything and is gone."""
         self._process.terminate()
         try:
-            self._process.wait(_STOP_SECONDS)
+            self._process.wait(seconds)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from types import TracebackType
 from typing import Any, Final, Self
 
 from rich.console import Console
@@ -45,50 +46,53 @@ def make_console() -> Console:
 
 
 class Meter:
-    """How far a long step has come: operations, how many a second, how long it will take."""
+    """How far the year has come: purchases told, operations committed for them, and how long it will take."""
 
-    def __init__(self, console: Console, *, what: str, total: int) -> None:
+    def __init__(self, console: Console, *, purchases: int) -> None:
         self._console = console
-        self._what = what
-        self._total = total
-        self._done = 0
+        self._purchases = purchases
         self._began = self._told = time.monotonic()
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]} a second"),
+            TextColumn("purchases, {task.fields[operations]} operations, {task.fields[rate]} a second"),
             TimeRemainingColumn(),
             console=console,
             disable=not console.is_terminal,
             transient=True,
             refresh_per_second=4,
         )
-        self._task = self._progress.add_task(what, total=total, rate="0")
+        self._task = self._progress.add_task("the year", total=purchases, operations="0", rate="0")
 
     def __enter__(self) -> Self:
         self._progress.start()
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._progress.stop()
 
     @property
     def seconds(self) -> float:
-        """Since the step began."""
+        """Since the year began."""
         return time.monotonic() - self._began
 
-    def show(self, done: int) -> None:
-        """So many of the total are done."""
-        self._done = done
-        rate = done / max(self.seconds, 0.001)
+    def show(self, purchases: int, operations: int) -> None:
+        """So much is done."""
+        seconds = max(self.seconds, 0.001)
+        rate = operations / seconds
         if not self._progress.disable:
-            self._progress.update(self._task, completed=done, rate=f"{rate:,.0f}")
+            self._progress.update(
+                self._task, completed=purchases, operations=f"{operations:,}", rate=f"{rate:,.0f}"
+            )
         elif time.monotonic() - self._told >= _LINE_SECONDS:
             self._told = time.monotonic()
-            left = (self._total - done) / max(rate, 0.001)
+            left = seconds * (self._purchases - purchases) / max(purchases, 1)
             self._console.print(
-                f"  {self._what}: {done:,} of {self._total:,}, {rate:,.0f} a second, {left:,.0f} s to go"
+                f"  {purchases:,} of {self._purchases:,} purchases, {operations:,} operations, "
+                f"{rate:,.0f} a second, {left:,.0f} s to go"
             )
 
 
@@ -102,7 +106,8 @@ def show_merchants(console: Console, results: Results, *, currency: str) -> None
     for participant, row in results.rows.items():
         table.add_row(names[participant], *_format_row(row, has_points=participant != OPERATOR))
     table.add_section()
-    table.add_row("all", *_format_row(get_total(results.rows.values()), has_points=True))
+    # Points of different programs are different things, so only money is added up.
+    table.add_row("all", *_format_row(get_total(results.rows.values()), has_points=False))
     console.print(table)
 
 

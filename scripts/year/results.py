@@ -43,7 +43,7 @@ class Results(NamedTuple):
     """The year in figures."""
 
     rows: dict[str, Row]
-    """By participant, in order; the clearing house stands among the merchants."""
+    """By participant: the merchants, then the clearing house, so that money sums to zero."""
     owed: dict[tuple[str, str], int]
     """Micros that the first owes the second, all reasons together."""
 
@@ -77,7 +77,7 @@ def compute_results(
 
 def encode_summary(*, chain: str, root: str, size: int, operations: int, results: Results) -> bytes:
     """The summary's canonical bytes."""
-    merchants = {name: dict(sorted(row._asdict().items())) for name, row in results.rows.items()}
+    merchants = {name: dict(sorted(row._asdict().items())) for name, row in sorted(results.rows.items())}
     summary: bytes = encode(
         {"chain": chain, "merchants": merchants, "operations": operations, "root": root, "size": size}
     )

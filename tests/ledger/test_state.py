@@ -3,59 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pytest
 
 from ledger.errors import InvariantBroken
 from ledger.state import State
-
-TABLES = ("animal", "plant")
-
-
-class Shelf:
-    """A record source of dictionaries: everything up to the last fold, and how often it was asked."""
-
-    def __init__(self) -> None:
-        self.tables: dict[str, dict[str, Any]] = {"animal": {}, "plant": {}, "due": {}}
-        self.loads: list[dict[str, list[str]]] = []
-
-    def load(self, wanted: Mapping[str, Sequence[str]]) -> list[tuple[str, str, Any]]:
-        self.loads.append({table: list(keys) for table, keys in wanted.items()})
-        return [
-            (table, key, self.tables[table][key])
-            for table, keys in wanted.items()
-            for key in keys
-            if key in self.tables[table]
-        ]
-
-    def first_due(self, *, before: str, limit: int) -> list[str]:
-        return sorted(key for key in self.tables["due"] if key < before)[:limit]
-
-    def list_records(self, table: str) -> list[tuple[str, Any]]:
-        return sorted(self.tables[table].items())
-
-    def fold(self, changes: Mapping[str, Mapping[str, Any]]) -> None:
-        for table, records in changes.items():
-            for key, record in records.items():
-                if record is None:
-                    self.tables[table].pop(key, None)
-                else:
-                    self.tables[table][key] = record
+from tests.ledger.shelf import TABLES, Folding, Shelf, write
 
 
 @pytest.fixture
 def shelf() -> Shelf:
     return Shelf()
-
-
-def write(state: State, *rows: tuple[str, str, Any]) -> Mapping[str, Mapping[str, Any]]:
-    """One block that writes these records."""
-    state.begin()
-    for row in rows:
-        state.put(*row)
-    return state.commit().records
 
 
 def test_what_a_block_wrote_is_seen_at_once_and_current_after_its_commit():
@@ -170,7 +128,8 @@ def test_a_resident_table_is_whole_and_never_asked_for(shelf):
     assert shelf.loads == []
     write(state, ("animal", "cat", None), ("animal", "dog", 2))
     assert state.list_remembered("animal") == [("dog", 2)]
-    state.forget(keep_below=0)
+    state.begin_fold()
+    state.end_fold(unfolded={}, keep_below=0)
     assert state.get("animal", "dog") == 2
     assert shelf.loads == []
 
@@ -191,17 +150,45 @@ def test_a_look_from_another_thread_sees_what_is_committed_and_leaves_no_trace(s
 def test_what_was_folded_can_be_forgotten(shelf):
     state = State(TABLES, shelf)
     changes = write(state, ("animal", "cat", 1), ("animal", "dog", 2), ("plant", "oak", 3))
+    state.begin_fold()
     shelf.fold(changes)
-    state.forget(keep_below=1)
+    state.end_fold(unfolded={}, keep_below=1)
     assert state.list_remembered("animal") == []
     assert state.list_remembered("plant") == [("oak", 3)]
     assert [state.get("animal", name) for name in ("cat", "dog")] == [1, 2]
 
 
+def test_what_was_written_while_a_fold_was_on_its_way_stays(shelf):
+    state = State(TABLES, shelf)
+    changes = write(state, ("animal", "cat", 1), ("animal", "dog", 2), ("animal", "cow", 3))
+    state.begin_fold()
+    later = write(state, ("animal", "cat", 7), ("animal", "dog", None))
+    shelf.fold(changes)
+    assert [state.get("animal", name) for name in ("cat", "dog", "cow")] == [7, None, 3]
+    state.end_fold(unfolded=later, keep_below=0)
+    assert state.list_remembered("animal") == [("cat", 7), ("dog", None)]
+    assert [state.get("animal", name) for name in ("cat", "dog", "cow")] == [7, None, 3]
+
+
 def test_nothing_is_forgotten_where_nothing_stands_behind():
+    """A fold that began without a source would lose sight of all due work written so far."""
     state = State(TABLES)
+    write(state, ("due", "0000001|a", 1))
     with pytest.raises(InvariantBroken, match="NOTHING_BEHIND_THE_STATE"):
-        state.forget(keep_below=0)
+        state.begin_fold()
+    with pytest.raises(InvariantBroken, match="NOTHING_BEHIND_THE_STATE"):
+        state.end_fold(unfolded={}, keep_below=0)
+    assert state.first_due(before="0000002", limit=1) == ["0000001|a"]
+
+
+def test_one_fold_at_a_time(shelf):
+    """What the first has on its way would be forgotten by a second that begins before it has arrived."""
+    state = State(TABLES, shelf)
+    write(state, ("due", "0000001|a", 1))
+    state.begin_fold()
+    with pytest.raises(InvariantBroken):
+        state.begin_fold()
+    assert state.first_due(before="0000002", limit=1) == ["0000001|a"]
 
 
 def test_only_a_whole_state_is_listed(shelf):
@@ -209,151 +196,36 @@ def test_only_a_whole_state_is_listed(shelf):
         State(TABLES, shelf).rows("animal")
 
 
-def due(state: State, before: str = "0000009", limit: int = 99) -> list[str]:
-    return state.first_due(before=before, limit=limit)
-
-
-def test_due_work_is_found_in_order_of_key_and_below_its_day():
-    state = State(TABLES)
-    names = ["0000003|b", "0000003|a", "0000001|z", "0000012|a", "0000009|a"]
-    write(state, *[("due", name, 1) for name in names])
-    assert due(state) == ["0000001|z", "0000003|a", "0000003|b"]
-    assert due(state, limit=2) == ["0000001|z", "0000003|a"]
-    assert due(state, limit=0) == []
-    assert due(state, before="0000013") == sorted(names)
-    assert due(state, before="0000001") == []
-
-
-def test_due_work_of_a_block_rolled_back_is_not_found():
-    state = State(TABLES)
-    write(state, ("due", "0000001|a", 1))
-    state.begin()
-    state.put("due", "0000002|b", 1)
-    state.put("due", "0000001|a", None)
-    state.roll_back()
-    assert due(state) == ["0000001|a"]
-
-
-def test_due_work_that_was_done_may_come_again():
-    state = State(TABLES)
-    write(state, ("due", "0000001|a", 1))
-    write(state, ("due", "0000001|a", None))
-    assert due(state) == []
-    write(state, ("due", "0000001|a", 1))
-    assert due(state) == ["0000001|a"]
-
-
-def test_due_work_done_hides_what_is_stored_and_makes_room_for_the_next(shelf):
-    shelf.tables["due"] = {f"000000{number}|x": 1 for number in range(1, 7)}
-    state = State(TABLES, shelf)
-    write(state, ("due", "0000001|x", None), ("due", "0000002|x", None), ("due", "0000003|a", 1))
-    assert due(state, limit=2) == ["0000003|a", "0000003|x"]
-    assert due(state) == ["0000003|a", "0000003|x", "0000004|x", "0000005|x", "0000006|x"]
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_due_work_is_the_same_with_and_without_a_source_between_any_folds(seed):
-    """Keys come and go at random; folds, roll-backs and forgetting happen at random; the answers agree."""
-    choose = random.Random(seed)
-    shelf = Shelf()
-    plain, folded = State(TABLES), State(TABLES, shelf)
-    waiting: list[Mapping[str, Mapping[str, Any]]] = []
-    present: set[str] = set()
-    for _ in range(400):
-        rows = [
-            ("due", f"{choose.randrange(30):07d}|{choose.choice('abcd')}", choose.choice([1, None]))
-            for _ in range(choose.randrange(6))
-        ]
-        if choose.random() < 0.1:
-            for state in (plain, folded):
-                state.begin()
-                for row in rows:
-                    state.put(*row)
-                state.roll_back()
-        else:
-            write(plain, *rows)
-            waiting.append(write(folded, *rows))
-            for _, key, record in rows:
-                present.discard(key)
-                present |= {key} if record else set()
-        if choose.random() < 0.2:
-            for changes in waiting:
-                shelf.fold(changes)
-            waiting.clear()
-            folded.forget(keep_below=choose.choice([0, 5, 10_000]))
-        before, limit = f"{choose.randrange(31):07d}", choose.randrange(1, 8)
-        wanted = sorted(key for key in present if key < before)[:limit]
-        assert due(plain, before, limit) == due(folded, before, limit) == wanted
-
-
 @pytest.mark.parametrize("seed", range(4))
 def test_a_state_with_a_source_answers_like_one_without(seed):
+    """Blocks write, undo and are rolled back at random; folds take their time; every answer is the same."""
     choose = random.Random(seed)
     shelf = Shelf()
     plain, folded = State(TABLES), State(TABLES, shelf, resident=["plant"])
-    waiting: list[Mapping[str, Mapping[str, Any]]] = []
+    folding = Folding(folded, shelf)
     for _ in range(300):
         keys = [(choose.choice(TABLES), str(choose.randrange(40))) for _ in range(6)]
         if choose.random() < 0.5:
             folded.prefetch(keys)
+        is_undone, is_rolled_back = choose.random() < 0.5, choose.random() < 0.2
+        values = [choose.choice([None, number]) for number in range(6)]
         for state in (plain, folded):
             state.begin()
-        for number, (table, key) in enumerate(keys):
-            value = choose.choice([None, number])
-            if number == 2:
-                plain.begin_atomic()
-                folded.begin_atomic()
-            for state in (plain, folded):
-                state.put(table, key, value)
-            assert plain.get(table, key) == folded.get(table, key) == value
-        if choose.random() < 0.5:
-            plain.roll_back_atomic()
-            folded.roll_back_atomic()
-        plain.end_atomic()
-        folded.end_atomic()
-        if choose.random() < 0.2:
+            for number, (table, key) in enumerate(keys):
+                if number == 2:
+                    state.begin_atomic()
+                state.put(table, key, values[number])
+                assert state.get(table, key) == values[number]
+            if is_undone:
+                state.roll_back_atomic()
+            state.end_atomic()
+        if is_rolled_back:
             plain.roll_back()
             folded.roll_back()
         else:
             plain.commit()
-            waiting.append(folded.commit().records)
-        if choose.random() < 0.1:
-            for changes in waiting:
-                shelf.fold(changes)
-            waiting.clear()
-            folded.forget(keep_below=choose.choice([0, 20]))
+            folding.note(folded.commit().records)
+        folding.go_on(choose)
         for table in TABLES:
             for key in map(str, range(40)):
                 assert plain.get(table, key) == folded.get(table, key) == folded.peek(table, key, shelf)
-
-
-class Counted(str):
-    """A key that counts how often keys are compared."""
-
-    compared = 0
-
-    def __lt__(self, other: str) -> bool:
-        Counted.compared += 1
-        return str.__lt__(self, other)
-
-
-def test_a_blocks_share_of_due_work_costs_no_more_when_more_is_waiting():
-    """A month end with many lapsing lots: each block takes its share, and does not sort the rest again."""
-    costs = []
-    for waiting in (2_000, 16_000):
-        state = State(TABLES)
-        write(
-            state,
-            *[("due", Counted(f"0000001|{number * 7919 % waiting:06d}"), 1) for number in range(waiting)],
-        )
-        taken = 0
-        Counted.compared = 0
-        for _ in range(20):
-            share = due(state, limit=64)
-            taken += len(share)
-            write(state, *[("due", key, None) for key in share])
-        assert taken == 20 * 64
-        costs.append(Counted.compared)
-    # One sort of a day is as it must be (eight times as many keys: about eleven times the comparisons);
-    # sorting it again for every block is not.
-    assert costs[1] < 16_000 * 14 * 2

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.merchant_sdk.village import RealNode, SmallNode, Village
+from tests.merchant_sdk.notary import Notary
+from tests.merchant_sdk.small_node import SmallNode
+from tests.merchant_sdk.village import RealNode, Village
 
 
 @pytest.fixture
@@ -31,3 +33,27 @@ async def any_village(request, tmp_path):
         yield village
     finally:
         node.core.stop()
+
+
+@pytest.fixture
+async def shop(village, tmp_path):
+    """A shop with its outbox in a file, that sends nothing again by itself."""
+    async with village.shop(outbox=tmp_path / "outbox.db", retries=0, program="fresh") as shop:
+        yield shop
+
+
+@pytest.fixture
+async def member(shop, village):
+    """A member of that shop."""
+    member = await shop.enrol()
+    village.road.sent.clear()
+    return member
+
+
+@pytest.fixture
+async def notary():
+    """A notary whose log has grown a little."""
+    notary = Notary()
+    for _ in range(3):
+        await notary.grow()
+    return notary

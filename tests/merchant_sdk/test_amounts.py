@@ -36,7 +36,7 @@ def test_what_people_write_is_what_is_sent(amount, micros):
         12.34, 1.0, 12, True, None, b"12",
         "", ".5", "5.", "-1", "+1", "1e3", "1_000", "1,000", " 1", "1\n", "0.0000001", "1000000000.000001",
         "12345678901", "١٢", "NaN",
-        Decimal("NaN"), Decimal("Infinity"), Decimal("-1"), Decimal("0.0000001"), Decimal("1E+400000"),
+        Decimal("NaN"), Decimal("Infinity"), Decimal(-1), Decimal("0.0000001"), Decimal("1E+400000"),
         Micros(-1), Micros(10**15 + 1),
     ],
 )  # fmt: skip

@@ -54,7 +54,9 @@ def test_what_is_not_on_the_list_is_not_there():
         _ = merchant_sdk.Nothing
 
 
-@pytest.mark.parametrize("statement", ["import merchant_sdk", "from merchant_sdk import AsyncMerchant, Merchant"])
+@pytest.mark.parametrize(
+    "statement", ["import merchant_sdk", "from merchant_sdk import AsyncMerchant, Merchant"]
+)
 def test_importing_brings_no_node_and_no_http(statement):
     _, modules = run(statement)
     assert modules.isdisjoint({"node", "httpx2", "sqlalchemy", "pydantic", "cryptography", "stamina"})

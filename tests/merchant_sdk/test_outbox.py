@@ -8,7 +8,6 @@ import sqlite3
 import stat
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -30,6 +29,16 @@ for number in range(10**9):
     print(number, flush=True)
     if number % 3 == 0:
         outbox.mark_done(Pending("fresh", f"t{number}", b"", 0), answer=b"answer", trusted=None)
+"""
+
+HOLDER = """
+import sys
+from merchant_sdk.outbox import Outbox
+from merchant_sdk.records import Pending
+outbox = Outbox(sys.argv[1])
+outbox.put(Pending("fresh", "t1", b"signed bytes", 1_000))
+print("held", flush=True)
+sys.stdin.read()
 """
 
 
@@ -208,16 +217,20 @@ def test_a_killed_process_leaves_every_transaction_it_spoke_of(tmp_path):
 
 def test_a_living_process_keeps_what_it_has_in_hand(tmp_path):
     path = tmp_path / "outbox.db"
-    with subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True
-    ) as process:
-        process.stdout.readline()
-        os.kill(process.pid, signal.SIGSTOP)
-        time.sleep(0.1)
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout.readline() == "held\n"
         outbox = Outbox(path)
         assert outbox.claim("fresh") == []
+        process.kill()
+        process.wait(10)
+        assert outbox.claim("fresh") == [ONE]
         outbox.close()
-        os.kill(process.pid, signal.SIGKILL)
+    finally:
+        process.kill()
+        process.communicate(timeout=10)
 
 
 def test_an_outbox_that_cannot_be_opened_says_so(tmp_path):

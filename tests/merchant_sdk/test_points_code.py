@@ -35,7 +35,13 @@ QUOTE = Quote(
 
 @pytest.mark.parametrize(
     ("data", "text"),
-    [(b"", ""), (b"AB", "BB8"), (b"Hello!!", "%69 VD92EX0"), (b"base-45", "UJCLQE7W581"), (b"ietf!", "QED8WEX0")],
+    [
+        (b"", ""),
+        (b"AB", "BB8"),
+        (b"Hello!!", "%69 VD92EX0"),
+        (b"base-45", "UJCLQE7W581"),
+        (b"ietf!", "QED8WEX0"),
+    ],
 )
 def test_base45_is_that_of_the_rfc(data, text):
     assert encode_base45(data) == text
@@ -64,7 +70,11 @@ def test_what_is_not_base45_is_refused(text):
 
 @pytest.mark.parametrize(
     "code",
-    [WALLET.points_code("fresh", 500, "petrol"), WALLET.points_code("fresh", 500), WALLET.consent_for_exchange(QUOTE)],
+    [
+        WALLET.points_code("fresh", 500, "petrol"),
+        WALLET.points_code("fresh", 500),
+        WALLET.consent_for_exchange(QUOTE),
+    ],
     ids=["for a shop", "for anyone", "for an exchange"],
 )
 def test_a_code_reads_back_as_what_was_signed(code):
@@ -81,9 +91,10 @@ def test_a_code_is_the_canonical_text_with_its_signature():
     code = WALLET.points_code("fresh", 500, "petrol", seconds=90)
     data = decode_base45(str(code)).decode()
     assert data == (
-        '{"@type":"consent","counterparty":"petrol","expires":1700000090000,"key":"%s",'
-        '"member":"m_00000000000000000000000000","nonce":"AAECAwQFBgcICQoLDA0ODw","points":500,'
-        '"program":"fresh","purpose":"redeem","signature":"%s"}' % (WALLET.signer.key_id, code.signature)
+        '{"@type":"consent","counterparty":"petrol","expires":1700000090000,'
+        f'"key":"{WALLET.signer.key_id}","member":"m_00000000000000000000000000",'
+        '"nonce":"AAECAwQFBgcICQoLDA0ODw","points":500,"program":"fresh","purpose":"redeem",'
+        f'"signature":"{code.signature}"}}'
     )
 
 
@@ -96,7 +107,7 @@ def test_a_code_is_the_canonical_text_with_its_signature():
         lambda data: data.replace(b"consent", b"receipt"),
         lambda data: data.replace(b"{", b"{ ", 1),
         lambda data: data[:-1],
-        lambda data: b"",
+        lambda data: data[:0],
     ],
 )
 def test_what_is_not_a_points_code_is_refused(edit):

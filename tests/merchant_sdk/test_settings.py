@@ -48,7 +48,11 @@ def test_everything_may_come_from_the_environment():
 
 def test_an_argument_wins_over_the_environment():
     settings = read(participant="petrol", url=["http://127.0.0.1:1"], key=bytes(32), outbox="other.db")
-    assert (settings.participant, settings.urls, settings.outbox) == ("petrol", ("http://127.0.0.1:1",), "other.db")
+    assert (settings.participant, settings.urls, settings.outbox) == (
+        "petrol",
+        ("http://127.0.0.1:1",),
+        "other.db",
+    )
     assert list(settings.signers) == ["transact"]
 
 
@@ -78,7 +82,9 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("word", "given", "environment"), [row[1:] for row in WRONG], ids=[row[0] for row in WRONG])
+@pytest.mark.parametrize(
+    ("word", "given", "environment"), [row[1:] for row in WRONG], ids=[row[0] for row in WRONG]
+)
 def test_what_is_wrong_is_named(word, given, environment):
     with pytest.raises(ConfigurationError, match=word):
         read(environment, **given)
@@ -119,6 +125,17 @@ def test_a_passphrase_beside_the_key_opens_it_too(tmp_path):
     beside.write_text("open sesame\n")
     beside.chmod(0o600)
     assert load_signer(tmp_path / "transact.pem").key_id == KEY_ID
+
+
+def test_a_folder_of_keys_has_one_for_each_purpose(tmp_path):
+    write_keys(tmp_path / "keys", {"transact": SEED, "custody": bytes(32)})
+    for settings in (read(key=tmp_path / "keys"), read({**ENVIRONMENT, "COMMONPOINT_KEY": str(tmp_path / "keys")})):
+        assert {purpose: signer.key_id for purpose, signer in settings.signers.items()} == {
+            "transact": KEY_ID,
+            "custody": SeedSigner(bytes(32)).key_id,
+        }
+    with pytest.raises(ConfigurationError, match="no key"):
+        read(key=tmp_path)
 
 
 def test_a_signer_of_ones_own_is_taken_as_it_is():

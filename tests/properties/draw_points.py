@@ -20,18 +20,8 @@ EXCHANGE_TWISTS = (
     *TWISTS,
     *CONSENT_TWISTS,
     *("no_program", "no_target", "same", "no_series", "future_series", "bare", "no_member", "no_recipient"),
-    *(
-        "early_rate",
-        "late_rate",
-        "greedy",
-        "tiny",
-        "too_many",
-        "all",
-        "gift",
-        "collector",
-        "whale",
-        "wrong_least",
-    ),
+    *("early_rate", "late_rate", "greedy", "greedy", "tiny", "too_many", "all", "gift", "collector"),
+    *("whale", "whale", "wrong_least"),
 )
 
 
@@ -133,7 +123,12 @@ def redeem(draws: Draws, sender: str) -> dict[str, Any]:
         )
         spendable = draws.spendable(*account)
         points = rng.randrange(1, 1 + rng.choice((spendable, min(spendable, 20)))) if spendable else 1
-        points = {"too_many": spendable + 1, "all": max(1, spendable)}.get(twist or "", points)
+        everything = max(1, spendable)
+        points = {
+            "too_many": spendable + 1,
+            "all": everything,
+            "foreign_custody": everything,
+        }.get(twist or "", points)
         if twist in ("open_above", "open_edge"):
             points = draws.parameter("open_consent_points_max") + (twist == "open_above")
         elif twist == "expired_lot":
@@ -193,7 +188,13 @@ def new_exchange(draws: Draws, twist: str | None) -> dict[str, Any]:
     like = rng.choice(held)[0] if held else (0, 0, "s0", 0)
     there = draws.spendable(member, program, like[2])
     points = rng.choice((rng.randrange(1, there + 1), there)) if there else 5
-    points = {"too_many": there + 1, "all": max(1, there), "tiny": 1}.get(twist or "", points)
+    everything = max(1, there)
+    points = {
+        "too_many": there + 1,
+        "all": everything,
+        "foreign_custody": everything,
+        "tiny": 1,
+    }.get(twist or "", points)
     rates = quote(draws, program, like[2], target)
     least, rate_height, points = 1, draws.height, min(points, 10**9)
     if rates is not None:

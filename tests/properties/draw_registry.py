@@ -1,4 +1,4 @@
-"""Random messages of the registry and of enrolment, each honest or wrong in one chosen way."""
+"""Random messages of the registry, each honest or wrong in one chosen way."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from tests.properties.model_values import FOREVER, PARAMETERS
 
 KINDS = ("earn", "redeem", "exchange_out", "exchange_in", "custody")
 PROGRAM_TWISTS = ("no_program", "not_issuer")
-CHOICES = ("stop_replacement", "custodian_on", "custodian_off", "till_on", "till_off")
 SANE = {
     "consent_seconds_max": (60, 86_400, 2_592_000),
     "due_entries_max": (1, 2, 5, 20, 256),
@@ -29,16 +28,10 @@ SANE = {
 
 def new_public(draws: Draws, sender: str, purpose: str, twist: str | None) -> str:
     if twist == "unfit":
-        return draws.rng.choice((*UNFIT_KEYS, misspelled(draws.alliance.new_pair().public)))
+        return draws.rng.choice(UNFIT_KEYS)
     if twist == "known":
         return draws.rng.choice(list(draws.state.keys.values())).public
     return draws.alliance.new_key_of(sender, purpose).public
-
-
-def misspelled(public: str) -> str:
-    """Another spelling of the same bytes: the last character has two bits to spare."""
-    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-    return public[:-1] + alphabet[alphabet.index(public[-1]) ^ 1]
 
 
 def admit(draws: Draws, _sender: str) -> dict[str, Any]:
@@ -195,7 +188,7 @@ def grant(draws: Draws, sender: str) -> dict[str, Any]:
     to = rng.choice([who for who in sorted(draws.state.participants) if who != sender])
     expires = {"expired": draws.time - 1, "edge": draws.time, "short": draws.time + rng.randrange(DAY)}
     kind = rng.choice(KINDS)
-    if kind == "custody" and twist is None and rng.random() < 0.4:
+    if kind == "custody" and twist is None and rng.random() < 0.7:
         twist = rng.choice(("tiny_day", "tiny_total"))
     return {
         "@type": "grant",
@@ -217,68 +210,23 @@ def revoke_grant(draws: Draws, sender: str) -> dict[str, Any]:
     return {"@type": "revoke_grant", "kind": kind, "program": program, "to": to}
 
 
-def new_member_key(draws: Draws, member: str, twist: str | None) -> dict[str, Any]:
-    pair = draws.alliance.new_pair()
-    key = draws.alliance.prove_possession(pair, draws.member() if twist == "unproved" else member)
-    if twist == "unfit":
-        key["public"] = draws.rng.choice((*UNFIT_KEYS, misspelled(pair.public)))
+def announce_many(draws: Draws) -> tuple[str, list[dict[str, Any]]]:
+    """More changes of one thing than may lie ahead, and who asks for them."""
+    kind = draws.rng.choice(("set_parameter", "open_series", "announce_par"))
+    if kind == "set_parameter":
+        subject = {"parameter": "commission_floor_micros", "value": draws.rng.randrange(1_000)}
+        sender, after = "op", draws.height
     else:
-        draws.alliance.member_pairs.setdefault(member, []).append(pair)
-    return key
-
-
-def enrol(draws: Draws, _sender: str) -> dict[str, Any]:
-    twist = draws.twist(("exists", "unfit", "unproved"))
-    member = draws.alliance.new_member()
-    if twist == "exists" or len(draws.state.members) > 160:
-        member = draws.member()
-    message = {"@type": "enrol", "member": member}
-    if twist in ("unfit", "unproved") or draws.rng.random() < 0.6:
-        message["key"] = new_member_key(draws, member, twist)
-    return message
-
-
-def change_key(draws: Draws, sender: str, kind: str) -> dict[str, Any]:
-    """`add_member_key` or `replace_member_key`, for a member it fits unless a twist says otherwise."""
-    twist = draws.twist(("no_member", "foreign", "wrong_state", "unfit", "unproved"))
-    fitting = [
-        name
-        for name, member in draws.state.members.items()
-        if (member.custodian == sender or twist == "foreign")
-        and ((member.public is None) == (kind == "add_member_key") or twist == "wrong_state")
-    ]
-    member = draws.rng.choice(fitting) if fitting else draws.member()
-    if twist == "no_member":
-        member = draws.stranger
-    return {"@type": kind, "key": new_member_key(draws, member, twist), "member": member}
-
-
-def set_member_choice(draws: Draws, _sender: str) -> dict[str, Any]:
-    rng = draws.rng
-    twist = draws.twist(
-        ("no_member", "keyless", "expired", "edge", "too_long", "edge_long", "forged", "old_key", "used")
-    )
-    longest = 1000 * draws.parameter("consent_seconds_max")
-    members = {name: member.at(draws.time) for name, member in draws.state.members.items()}
-    keyed = [name for name, member in members.items() if (member.public is None) == (twist == "keyless")]
-    name = rng.choice(keyed) if keyed else draws.member()
-    choice = rng.choice(CHOICES)
-    pending = [other for other in keyed if members[other].pending]
-    if choice == "stop_replacement" and pending and rng.random() < 0.7:
-        name = rng.choice(pending)
-    own = draws.alliance.member_pairs.get(name) or [draws.alliance.new_pair()]
-    pair = next((pair for pair in own if pair.public == members[name].public), own[-1])
-    expires = {"expired": -1, "edge": 0, "too_long": longest + 1, "edge_long": longest}
-    nonce = draws.alliance.new_nonce()
-    if twist == "used" and name in draws.spent:
-        nonce = rng.choice(draws.spent[name])
-    message = draws.alliance.sign_choice(
-        rng.choice(own) if twist == "old_key" else pair,
-        choice=choice,
-        expires=draws.time + expires.get(twist or "", rng.randrange(longest + 1)),
-        member=draws.stranger if twist == "no_member" else name,
-        nonce=nonce,
-    )
-    if twist == "forged":
-        message["choice"] = rng.choice([other for other in CHOICES if other != choice])
-    return message
+        sender = program = "fresh"
+        name, series = [(name, row) for (owner, name), row in draws.state.series.items() if owner == program][
+            -1
+        ]
+        pars = dict(zip(("par_accrue", "par_redeem"), series.pars[-1][1:], strict=True))
+        subject = {"program": program, "series": name, **pars}
+        after = max(draws.height + draws.parameter("rate_notice_heights"), series.pars[-1][0])
+    messages = [{"@type": kind, **subject, "effective_height": after + step} for step in range(1, 35)]
+    if kind == "open_series":
+        messages = [
+            {**message, "expiry_months": 6, "series": draws.alliance.next_id("s")} for message in messages
+        ]
+    return sender, messages

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tests.properties import draw_points, draw_registry
+from tests.properties import draw_members, draw_points, draw_registry
 from tests.properties.alliance import PARTICIPANTS, START, Alliance
 from tests.properties.draws import DAY, Draws
 from tests.properties.model import Answer, Model
@@ -124,7 +124,7 @@ class History:
             member = self.alliance.new_member()
             message: dict[str, Any] = {"@type": "enrol", "member": member}
             if self.rng.random() < 0.6:
-                message["key"] = draw_registry.new_member_key(self.draws, member, None)
+                message["key"] = draw_members.new_member_key(self.draws, member, None)
             yield message
         self.draws.collector = (*self.draws.collector[:2], member)
         self.draws.whale = (*self.draws.whale[:3], member)
@@ -171,6 +171,9 @@ class History:
         if self.rng.random() < 0.1:
             messages = [self.draw_message(self.rng.choice(OPERATORS), "op") for _ in range(3)]
             block.append(self.send("op", "govern", messages, not_after=time + 10 * SECOND))
+        if self.rng.random() < 0.015:
+            sender, messages = draw_registry.announce_many(self.draws)
+            block.append(self.send(sender, "govern", messages, not_after=time + 10 * SECOND))
         if block and self.rng.random() < 0.08:
             block.append(self.rng.choice(block))
         return time, block
@@ -200,23 +203,32 @@ class History:
             weights = {kind: weight for kind, weight in weights.items() if kind not in OPERATORS}
         count = self.rng.choice((1, 1, 2, 4, 8, 16))
         kinds = self.rng.choices(list(weights), list(weights.values()), k=count)
-        return [self.draw_message(kind, sender) for kind in kinds]
+        messages = [self.draw_message(kind, sender) for kind in kinds]
+        if self.rng.random() < 0.1:  # the same again, or its consent used for another order
+            again = dict(self.rng.choice(messages))
+            if "reference" in again and self.rng.random() < 0.6:
+                again["reference"] = self.draws.reference()
+            messages.append(again)
+        return messages
 
     def draw_message(self, kind: str, sender: str) -> dict[str, Any]:
         if kind in ("add_member_key", "replace_member_key"):
-            return draw_registry.change_key(self.draws, sender, kind)
-        room = draw_points if kind in ("earn", "redeem", "exchange") else draw_registry
+            return draw_members.change_key(self.draws, sender, kind)
+        room = next(room for room in (draw_points, draw_members, draw_registry) if hasattr(room, kind))
         return getattr(room, kind)(self.draws, sender)
 
     def draw_transaction(self) -> Transaction:
         rng, alliance, time = self.rng, self.alliance, self.draws.time
         sender = rng.choice((*PARTICIPANTS, *sorted(self.model.state.participants)))
         purpose = rng.choices(("govern", "transact", "till", "custody"), (20, 48, 20, 12))[0]
-        twist = rng.choice(HEADER_TWISTS) if rng.random() < 0.12 else None
-        if twist == "replay" and self.sent:
-            return rng.choice(self.sent[-8:])
+        twist = rng.choice(HEADER_TWISTS) if self.sent and rng.random() < 0.12 else None
+        earlier = rng.choice(self.sent[-10:]) if self.sent else {}
+        if twist == "replay":
+            return earlier
+        if twist in ("same_id", "replay_later"):
+            sender, purpose = earlier["header"]["sender"], self.purpose_of(earlier)
         messages = self.draw_messages(sender, purpose)
-        if self.aborted and rng.random() < 0.1:
+        if twist is None and self.aborted and rng.random() < 0.1:
             sender, purpose, messages = self.aborted.pop()
         longest = SECOND * self.draws.parameter("not_after_seconds_max")
         not_after = {"expired": time - 1, "edge": time, "far": time + longest + 1, "edge_far": time + longest}
@@ -224,12 +236,9 @@ class History:
         header["id"] = alliance.next_id("t-")
         if rng.random() < 0.2:
             header["atomic"] = True
-        if twist == "replay_later" and self.sent:
-            earlier = rng.choice(self.sent[-20:])
-            sender, messages = earlier["header"]["sender"], earlier["messages"]
-            header["id"], purpose = earlier["header"]["id"], self.purpose_of(earlier)
-        elif twist == "same_id" and self.sent:
-            header["id"] = rng.choice(self.sent[-12:])["header"]["id"]
+        if twist in ("same_id", "replay_later"):
+            header["id"] = earlier["header"]["id"]
+            messages = messages if twist == "same_id" else earlier["messages"]
         elif twist == "chain":
             header["chain"] = "model/" + "0" * 32
         elif twist == "digest":

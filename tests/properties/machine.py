@@ -12,7 +12,7 @@ from ledger.genesis import read_genesis
 from ledger.keys import SeedSigner
 from ledger.state import State
 from ledger.transaction import Transaction, TransactionDecoder
-from node import chain as node_chain
+from node import folding
 from node.startup import load_chain
 from node.storage.store import open_store
 from tests.properties.model_values import canonical
@@ -49,7 +49,7 @@ class Machine:
 
 
 class StoredMachine(Machine):
-    """One chain on disk. At times memory is emptied into the database, and at times the node restarts."""
+    """One chain on disk, folded in the background after every few blocks and restarted at times."""
 
     def __init__(self, genesis: list[bytes], *, path: Path, log_seed: bytes) -> None:
         self.path = path
@@ -63,13 +63,15 @@ class StoredMachine(Machine):
             self.store, origin=self.origin, rulebook=RULEBOOK, signer=self.signer, on_step=str
         )
 
+    def close(self) -> None:
+        self.chain.close()
+        self.store.close()
+
     def execute(self, time: int, transactions: list[dict[str, Any]]) -> ExecutedBlock:
         block = self.chain.make_block(self.decode(transactions), time=time)
-        chance = self.rng.random()
-        if chance < 0.2:
-            self.chain.fold_all()
-        elif chance < 0.23:  # without a last fold: the start re-executes what was only appended
-            self.store.close()
+        self.chain.fold_if_due()
+        if self.rng.random() < 0.04:  # no last fold: the start re-executes what was only appended
+            self.close()
             self.open()
         return block
 
@@ -78,6 +80,7 @@ class StoredMachine(Machine):
         return self.store.fold.list_records(table)
 
 
-def remember_nothing(monkeypatch: Any) -> None:
-    """After a fold, everything but the alliance's own tables has to come from the database again."""
-    monkeypatch.setattr(node_chain, "REMEMBERED_RECORDS_MAX", -1)
+def remember_little(monkeypatch: Any) -> None:
+    """A fold is due after few changes, and then all but the alliance's own tables comes from the database."""
+    monkeypatch.setattr(folding, "FOLD_RECORDS_MAX", 40)
+    monkeypatch.setattr(folding, "REMEMBERED_RECORDS_MAX", -1)

@@ -90,8 +90,7 @@ class Model:
         block = self.block_at(time)
         leaves: list[bytes] = []
         answers: list[Answer] = []
-        before = self.state.supplies()
-        self.state.moved = {}
+        before = self.state.sums()
         totals = dict(self.totals)
         for message, outcome in model_points.expire_what_is_due(self.state, block):
             leaves.append(canonical({"@type": "system", "message": message, "outcome": outcome}))
@@ -132,7 +131,7 @@ class Model:
             leaves.append(self.close(block, len(leaves), before))
         return answers, leaves
 
-    def close(self, block: Block, count: int, before: dict[str, int]) -> bytes:
+    def close(self, block: Block, count: int, before: list[dict[str, int]]) -> bytes:
         leaf = canonical(
             {
                 "@type": "block",

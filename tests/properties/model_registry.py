@@ -10,6 +10,12 @@ from tests.properties.model_values import FOREVER, PARAMETERS, is_fit_key, key_i
 OK = {"code": "OK"}
 
 
+def check_announced(ahead: set[int]) -> None:
+    """There is room for one more change ahead."""
+    if len(ahead) >= 32:
+        reject("TOO_MANY_ANNOUNCED")
+
+
 def admit(state: State, block: Block, sender: str, message: dict[str, Any]) -> dict[str, Any]:
     publics = [key["public"] for key in message["keys"]]
     if sender != block.operator:
@@ -42,6 +48,7 @@ def set_parameter(state: State, block: Block, sender: str, message: dict[str, An
         reject("PARAMETER_OUT_OF_BOUNDS")
     if height <= block.height:
         reject("HEIGHT_NOT_AHEAD")
+    check_announced({other for other, _ in state.parameters.get(name, ()) if other > block.height} - {height})
     state.parameters[name] = (*state.parameters.get(name, ()), (height, value))
     return OK
 
@@ -102,6 +109,7 @@ def open_series(state: State, block: Block, sender: str, message: dict[str, Any]
         reject("PAR_BELOW_FLOOR")
     if accrue < redeem:
         reject("PAR_ACCRUE_BELOW_REDEEM")
+    check_announced({opening for opening in openings if opening > block.height})
     state.series[program, name] = Series(height, message["expiry_months"], ((height, accrue, redeem),))
     return OK
 
@@ -128,6 +136,7 @@ def announce_par(state: State, block: Block, sender: str, message: dict[str, Any
     for number, (_, accrued, _) in enumerate(ahead):
         if any(accrued < redeemed for _, _, redeemed in ahead[number:]):
             reject("PAR_ACCRUE_BELOW_REDEEM")
+    check_announced({other for other, _, _ in series.pars[1:] if other > block.height})
     state.series[program, name] = series._replace(pars=pars)
     return OK
 

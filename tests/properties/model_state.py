@@ -108,8 +108,6 @@ class State:
         """(day, member, program) of lots that will lapse."""
         self.tallies: dict[tuple[str, str], int] = {}
         self.positions: dict[str, int] = {}
-        self.moved: dict[str, bool] = {}
-        """Whose position the legs of this block moved, be it there and back."""
         self.owed: dict[tuple[str, str, str], int] = {}
 
     def copy(self) -> State:
@@ -157,20 +155,20 @@ class State:
     def owe(self, legs: list[dict[str, Any]]) -> None:
         for leg in legs:
             for who, sign in ((leg["from"], -1), (leg["to"], 1)):
-                self.moved[who] = True
                 self.positions[who] = self.positions.get(who, 0) + sign * leg["micros"]
             pair = (leg["from"], leg["to"], leg["reason"])
             self.owed[pair] = self.owed.get(pair, 0) + leg["micros"]
 
-    def supplies(self) -> dict[str, int]:
-        return {program: self.supply(program) for program in self.programs}
+    def sums(self) -> list[dict[str, int]]:
+        """The supply of every program, and everybody's position."""
+        return [{program: self.supply(program) for program in self.programs}, dict(self.positions)]
 
-    def sums_since(self, supplies: dict[str, int]) -> str:
-        """SHA-256 of rows: [program, supply] that changed, then [participant, micros] that legs moved."""
+    def sums_since(self, before: list[dict[str, int]]) -> str:
+        """SHA-256 of canonical rows: [program, supply], then [participant, micros], that changed, sorted."""
         rows = [
-            [program, str(supply)]
-            for program, supply in sorted(self.supplies().items())
-            if supply != supplies.get(program, 0)
+            [name, str(total)]
+            for old, new in zip(before, self.sums(), strict=True)
+            for name, total in sorted(new.items())
+            if total != old.get(name, 0)
         ]
-        rows += [[who, str(self.positions[who])] for who in sorted(self.moved)]
         return spell(sha256(canonical(rows)).digest())

@@ -12,7 +12,7 @@ import pytest
 
 from contracts.messages.reject_codes import REJECT_CODES
 from tests.properties.history import History
-from tests.properties.machine import Machine, StoredMachine, remember_nothing
+from tests.properties.machine import Machine, StoredMachine, remember_little
 from tests.properties.model_values import PARAMETERS
 from tests.properties.promises import check_agreement, check_sums
 from tests.properties.witness import Witness
@@ -74,7 +74,7 @@ def test_the_ledger_writes_what_the_model_tells(seed, offset):
 
 
 def test_the_ledger_on_disk_writes_what_the_model_tells(tmp_path: Path, monkeypatch):
-    remember_nothing(monkeypatch)
+    remember_little(monkeypatch)
     history = History(11)
     machine = StoredMachine(history.genesis, path=tmp_path / "ledger.db", log_seed=history.alliance.log_seed)
     twin = Machine(history.genesis)
@@ -89,7 +89,7 @@ def test_the_ledger_on_disk_writes_what_the_model_tells(tmp_path: Path, monkeypa
     run(history, machine, STORED_MESSAGES, audit_every=50)
     for table in twin.state._tables:
         assert machine.rows(table) == twin.rows(table), table
-    machine.store.close()
+    machine.close()
 
 
 def test_random_histories_reach_every_code():

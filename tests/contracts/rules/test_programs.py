@@ -11,9 +11,28 @@ from tests.contracts.ladder import Attempt, Ladder, every_row, fall_from
 from tests.contracts.purchases import buy, convert, spend
 
 
-def announce(it: Attempt, *, ahead: int, accrue: int, redeem: int) -> None:
-    effective = it.alliance.height + ahead
-    it.alliance.must(FRESH, AnnouncePar(effective, accrue, redeem, "leaf", "leaf-1"))
+def announce_many(it: Attempt) -> None:
+    """As many announcements as may lie ahead, all before this one."""
+    begin = it.alliance.height + 50
+    pars = [AnnouncePar(begin + number, 10_500, 10_000, "leaf", "leaf-1") for number in range(32)]
+    it.alliance.must(FRESH, *pars)
+    it.set(effective_height=begin + 100)
+
+
+def ask_for_the_last_height(it: Attempt) -> None:
+    """The height for which an announcement stands already."""
+    it.set(effective_height=it.alliance.get("series", "leaf|leaf-1").pars[-1].height)
+
+
+def open_many(it: Attempt) -> None:
+    """As many series as may lie ahead, all before this one, which is one height short of the notice."""
+    begin = it.alliance.height + 100
+    opened = [
+        OpenSeries(begin + number, 12, 10_000, 10_000, "leaf", f"later-{number}") for number in range(32)
+    ]
+    it.alliance.must(FRESH, *opened)
+    it.alliance.reach(it.alliance.height + 40)
+    it.set(effective_height=it.alliance.height + 99)
 
 
 def a_par() -> Attempt:
@@ -34,7 +53,8 @@ def a_series() -> Attempt:
     return Attempt(
         OpenSeries,
         sender=FRESH,
-        effective_height=60,
+        alliance=Alliance(parameters={"rate_notice_heights": 100}).open(),
+        effective_height=500,
         expiry_months=1,
         par_accrue=10_000,
         par_redeem=10_000,
@@ -58,7 +78,8 @@ LADDERS = [
             ("NOT_ISSUER", lambda it: setattr(it, "sender", PETROL)),
             ("SERIES_EXISTS", lambda it: it.set(series="leaf-1")),
             ("HEIGHT_NOT_AHEAD", lambda it: it.set(effective_height=it.alliance.height)),
-            ("NOTICE_TOO_SHORT", lambda it: it.set(effective_height=it.alliance.height + 9)),
+            ("TOO_MANY_ANNOUNCED", open_many),
+            ("NOTICE_TOO_SHORT", lambda it: it.set(effective_height=it.alliance.height + 99)),
             ("PAR_BELOW_FLOOR", lambda it: it.set(par_redeem=9_999, par_accrue=9_998)),
             ("PAR_ACCRUE_BELOW_REDEEM", lambda it: it.set(par_accrue=9_999)),
         ],
@@ -71,10 +92,11 @@ LADDERS = [
             ("NOT_ISSUER", lambda it: setattr(it, "sender", PETROL)),
             ("SERIES_UNKNOWN", lambda it: it.set(series="nope")),
             ("NOTICE_TOO_SHORT", lambda it: it.set(effective_height=it.alliance.height + 9)),
-            ("PAR_NOT_IN_ORDER", lambda it: announce(it, ahead=100, accrue=10_500, redeem=10_000)),
+            ("PAR_NOT_IN_ORDER", ask_for_the_last_height),
             ("PAR_BELOW_FLOOR", lambda it: it.set(par_redeem=9, par_accrue=8)),
             ("PAR_OUTSIDE_BAND", lambda it: it.set(par_redeem=8_999, par_accrue=8_998)),
             ("PAR_ACCRUE_BELOW_REDEEM", lambda it: it.set(par_accrue=9_999)),
+            ("TOO_MANY_ANNOUNCED", announce_many),
         ],
     ),
 ]
@@ -213,3 +235,41 @@ def test_spend_per_point_is_the_programs_for_good(alliance):
     assert series(alliance, "first", ahead=1, program="three", issuer=OPERATOR) == "OK"
     assert buy(alliance, OPERATOR, program="three", amount=1_000_002).points == 3
     assert alliance.ask(OPERATOR, OpenProgram("Three", "three", 10**6)).code == "PROGRAM_EXISTS"
+
+
+#   32 changes ahead, the first of them ten heights from now
+AHEAD = [
+    lambda height, _: AnnouncePar(height, 10_500, 10_000, "leaf", "leaf-1"),
+    lambda height, number: OpenSeries(height, 12, 10_000, 10_000, "leaf", f"later-{number}"),
+]
+
+
+@pytest.mark.parametrize("make", AHEAD)
+def test_room_for_announcements_comes_back_with_time(alliance, make):
+    first = alliance.height + 10
+    alliance.must(FRESH, *[make(first + number, number) for number in range(32)])
+    assert alliance.ask(FRESH, make(first + 40, 40)).code == "TOO_MANY_ANNOUNCED"
+    alliance.reach(first)
+    assert alliance.ask(FRESH, make(first + 40, 40)).code == "OK"
+    assert alliance.ask(FRESH, make(first + 41, 41)).code == "OK"
+    assert alliance.ask(FRESH, make(first + 42, 42)).code == "OK"
+
+
+def test_what_is_past_is_dropped_and_what_holds_stays(alliance):
+    """However often prices and series change, the records stay short and the terms are those announced."""
+    for number in range(12):
+        alliance.must(
+            FRESH, AnnouncePar(alliance.height + 10, 10_500 + number, 10_000 + number, "leaf", "leaf-1")
+        )
+        alliance.reach(alliance.height + 10)
+    record = alliance.get("series", "leaf|leaf-1")
+    assert (len(record.pars), record.pars[0].redeem, record.pars[-1].redeem) == (3, 10_000, 10_011)
+    assert buy(alliance, PETROL).legs[0].micros == 40 * 10_511
+    for number in range(5):
+        alliance.must(FRESH, OpenSeries(alliance.height + 10, 12, 20_000, 20_000, "leaf", f"later-{number}"))
+        alliance.reach(alliance.height + 10)
+    assert len(alliance.get("program", "leaf").series) == 2
+    assert [lot.series for lot in buy(alliance, reference="new").lots] == ["later-4"]
+    # A series that is not issued any more is spent at its own par, and its id stays taken.
+    assert [leg.micros for leg in spend(alliance, PETROL, points=40).legs] == [396_436, 4_004]
+    assert series(alliance, "leaf-1") == "SERIES_EXISTS"

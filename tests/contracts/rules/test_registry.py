@@ -47,6 +47,14 @@ def revoke_before(it: Attempt) -> None:
     it.set(key=make_signer(PETROL, "till").key_id)
 
 
+def announce_many(it: Attempt) -> None:
+    """As many changes of the parameter as may lie ahead."""
+    begin = it.alliance.height + 50
+    changes = [SetParameter(begin + number, "accrual_fee_basis_points", number) for number in range(32)]
+    it.alliance.must(OPERATOR, *changes)
+    it.set(effective_height=begin + 100)
+
+
 #   Each row breaks one more thing than the row below it.
 LADDERS = [
     Ladder(
@@ -72,6 +80,7 @@ LADDERS = [
             ("PARAMETER_UNKNOWN", lambda it: it.set(parameter="generosity")),
             ("PARAMETER_OUT_OF_BOUNDS", raise_limit),
             ("HEIGHT_NOT_AHEAD", lambda it: it.set(effective_height=it.alliance.height)),
+            ("TOO_MANY_ANNOUNCED", announce_many),
         ],
     ),
     Ladder(

@@ -1,11 +1,12 @@
 """The desk of a small town's node: its real core behind the real app, and askers with real tokens.
 
-Nothing is pretended but the network: requests go to the app as a server would hand them over. The town has begun and traded a
-little, so that each kind of entry stands in the log; `Traded` says where.
+Nothing is pretended but the network: requests go to the app as a server would hand them over. The town has
+begun and traded a little, so that each kind of entry stands in the log; `Traded` says where.
 """
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -111,19 +112,30 @@ class Desk:
         anna, clara = make_signer(ANNA), make_signer(CLARA)
         enrolled = self.must(FRESH, self.enrol(ANNA, anna), self.enrol(BORIS, None))
         self.must(PETROL, self.enrol(CLARA, clara))
-        home = self.must(
-            FRESH, self.town.earn(1, points=1_000), self.town.earn(2, points=100, member=2)
-        )
+        home = self.must(FRESH, self.town.earn(1, points=1_000), self.town.earn(2, points=100, member=2))
         partner = self.must(PETROL, self.town.earn(3, points=200, sender=PETROL))
         mile = self.town.earn(4, points=500, member=3, program="mile", sender=PETROL)
         for_anna = self.town.earn(5, points=50, program="mile", sender=PETROL)
         earned = self.must(PETROL, mile, for_anna)
         consent = sign_consent(
-            self.core.chain, anna, counterparty=PETROL, expires=START + 60_000, member=ANNA, points=300, program="leaf"
+            self.core.chain,
+            anna,
+            counterparty=PETROL,
+            expires=START + 60_000,
+            member=ANNA,
+            points=300,
+            program="leaf",
         )
         spent = self.must(
             PETROL,
-            Redeem(consent=consent, member=ANNA, occurred_at=START, points=300, program="leaf", reference="pump-7"),
+            Redeem(
+                consent=consent,
+                member=ANNA,
+                occurred_at=START,
+                points=300,
+                program="leaf",
+                reference="pump-7",
+            ),
         )
         at_home = self.must(FRESH, self.town.redeem(1, points=40, member=2))
         swapped = self.must(FRESH, self.make_exchange(anna))
@@ -166,6 +178,14 @@ class Desk:
             series="leaf-1",
             target="mile",
         )
+
+    async def until_waiting(self, count: int) -> None:
+        """So many transactions wait for a block."""
+        for _ in range(2_000):
+            if self.core.waiting >= count:
+                return
+            await asyncio.sleep(0.01)
+        raise TimeoutError(f"{self.core.waiting} wait, not {count}")
 
     def close(self) -> None:
         """The core stops."""

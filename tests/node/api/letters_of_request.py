@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from typing import Any, NamedTuple
 
 import msgspec
@@ -49,11 +49,11 @@ def sign_request(
     library = HTTPMessageSigner(signature_algorithm=algorithms.ED25519)
     how: dict[str, Any] = {}
     if expires is not None:
-        how["expires"] = datetime.datetime.fromtimestamp(expires, tz=datetime.UTC)
+        how["expires"] = dt.datetime.fromtimestamp(expires, tz=dt.UTC)
     prepared = library.prepare(
         request,
         key_id=key_id or signer.key_id,
-        created=datetime.datetime.fromtimestamp(now // 1000, tz=datetime.UTC),
+        created=dt.datetime.fromtimestamp(now // 1000, tz=dt.UTC),
         nonce=nonce,
         label=label,
         tag=chain,

@@ -34,8 +34,23 @@ def test_a_role_is_spelled_in_one_way(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "root", "Auditor", "auditor ", "auditor\n", "auditor:x", "participant", "participant:", "participant:F"]
-    + ["participant:a", f"participant:{'a' * 64}", "member:anna", f"member:{ANNA}\n", f"member:{ANNA[:-1]}", "\ud800"],
+    [
+        "",
+        "root",
+        "Auditor",
+        "auditor ",
+        "auditor\n",
+        "auditor:x",
+        "participant",
+        "participant:",
+        "participant:F",
+        "participant:a",
+        f"participant:{'a' * 64}",
+        "member:anna",
+        f"member:{ANNA}\n",
+        f"member:{ANNA[:-1]}",
+        "\ud800",
+    ],
 )
 def test_what_is_no_role_is_refused(text):
     with pytest.raises(Refused, match="BAD_REQUEST"):
@@ -55,7 +70,9 @@ def test_a_grant_concerns_who_gets_it():
 
 def test_a_rounding_account_is_its_participants_own():
     legs = [Leg("petrol-west", 1, "rounding", "rounding:petrol-west")]
-    found = concerned(SetParameter(effective_height=1, parameter="abc", value=1), sender="clearing", legs=legs)
+    found = concerned(
+        SetParameter(effective_height=1, parameter="abc", value=1), sender="clearing", legs=legs
+    )
     assert found.participants == {"clearing", "petrol-west"}
 
 

@@ -1,4 +1,7 @@
-"""The log as files: whoever mirrors them gets the very tree that the checkpoint signs, and no more than they may."""
+"""The log as files.
+
+Whoever mirrors them gets the very tree that the checkpoint signs, and no more than they may.
+"""
 
 from __future__ import annotations
 
@@ -84,9 +87,25 @@ async def test_every_partial_width_up_to_the_tree_is_served(grown):
 async def test_beyond_the_tree_there_is_nothing(grown):
     size = grown.core.head.size
     last, width = divmod(size, TILE_WIDTH)
-    beyond = [tile_path(0, last, width + 1), tile_path(0, last), tile_path(0, last + 1, 1), tile_path(0, 10**9)]
-    beyond += [tile_path(1, 0), tile_path(1, 0, last + 1), tile_path(2, 0, 1), tile_path(63, 0, 1), tile_path(0, 2**62)]
-    beyond += [entries_path(last, width + 1), entries_path(last), entries_path(last + 1, 1), entries_path(2**62)]
+    beyond = [
+        tile_path(0, last, width + 1),
+        tile_path(0, last),
+        tile_path(0, last + 1, 1),
+        tile_path(0, 10**9),
+    ]
+    beyond += [
+        tile_path(1, 0),
+        tile_path(1, 0, last + 1),
+        tile_path(2, 0, 1),
+        tile_path(63, 0, 1),
+        tile_path(0, 2**62),
+    ]
+    beyond += [
+        entries_path(last, width + 1),
+        entries_path(last),
+        entries_path(last + 1, 1),
+        entries_path(2**62),
+    ]
     async with grown.client() as client:
         for path in beyond:
             answer = await client.get(f"/{path}", headers=grown.asks("auditor"))

@@ -11,9 +11,9 @@ import structlog
 from prometheus_client.parser import text_string_to_metric_families
 
 from contracts.messages import Enrol
+from ledger.codec import encode
 from ledger.errors import InvariantBroken
 from ledger.outcome import Outcome
-from ledger.codec import encode
 from node.api.app import make_app
 from node.metrics import Metrics, get_family
 from tests.contracts.cast import ANNA, FRESH, STRANGER, member_id
@@ -82,7 +82,7 @@ def test_figures_of_a_block_are_counted_by_family():
     assert get_family(encode(Outcome(code="OK"))) == "OK"
 
 
-async def test_two_apps_in_one_process_do_not_share_figures(desk, tmp_path):
+async def test_two_apps_in_one_process_do_not_share_figures(desk):
     other = make_app(desk.core, tokens=desk.tokens, clock=desk.clock)
     async with desk.client() as client, desk.client(app=other) as second:
         await client.get("/v1/chain")
@@ -93,7 +93,7 @@ async def test_a_node_that_stops_lives_and_is_not_ready(tmp_path, monkeypatch):
     desk = Desk(tmp_path)
     async with desk.client() as client:
         assert (await client.get("/readyz")).text == "ready\n"
-        monkeypatch.setattr(type(desk.core), "is_ready", property(lambda core: False))
+        monkeypatch.setattr(type(desk.core), "is_ready", property(lambda _: False))
         answer = await client.get("/readyz")
         assert (answer.status_code, code_of(answer)) == (503, "NOT_READY")
         assert (await client.get("/healthz")).text == "ok\n"

@@ -9,9 +9,10 @@ import time
 import httpx2
 import msgspec
 import pytest
+import uvicorn
 
 from contracts.messages import Enrol
-from node.api.server import HEAD_BYTES_MAX, make_server
+from node.api.server import HEAD_BYTES_MAX, make_server_config
 from tests.contracts.cast import FRESH, member_id
 from tests.node.api.desk import Desk, code_of
 
@@ -20,7 +21,7 @@ from tests.node.api.desk import Desk, code_of
 def served(tmp_path_factory):
     """A desk, served on a port of this machine."""
     desk = Desk(tmp_path_factory.mktemp("served"))
-    server = make_server(desk.app, host="127.0.0.1", port=0)
+    server = uvicorn.Server(make_server_config(desk.app))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
@@ -65,7 +66,10 @@ SENT = [
     (b"GET /v1/members/%00%ff%zz HTTP/1.1" + END, (404, "NOT_FOUND")),
     (b"OPTIONS * HTTP/1.1" + END, (404, "NOT_FOUND")),
     (b"GET /v1/programs HTTP/1.1\r\nAuthorization: Bearer \xff\xfe" + END, (401, "TOKEN_INVALID")),
-    (b"POST /v1/transactions HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 5\r\n\r\nabcde", (400, "BAD_REQUEST")),
+    (
+        b"POST /v1/transactions HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 5\r\n\r\nabcde",
+        (400, "BAD_REQUEST"),
+    ),
     (b"POST /v1/transactions HTTP/1.1\r\nContent-Length: -3\r\n\r\nabc", (400, "BAD_REQUEST")),
     (b"POST /v1/transactions HTTP/1.1\r\nTransfer-Encoding: chunked" + END + b"zz\r\n", (400, "BAD_REQUEST")),
     (b"POST /v1/transactions HTTP/1.1\r\nContent-Length: 9" + END + b"not JSON!", (400, "MALFORMED")),

@@ -1,4 +1,7 @@
-"""Simulated chains: blocks are cut when the operator says so, at the time told, in an order that does not depend on arrival."""
+"""Simulated chains.
+
+Blocks are cut when the operator says so, at the time told, in an order that does not depend on arrival.
+"""
 
 from __future__ import annotations
 
@@ -31,8 +34,7 @@ async def test_a_block_is_cut_of_everything_waiting_in_order_of_sender_and_id(to
     asks = told.asks("operator")
     async with told.client() as client:
         waiting = [asyncio.create_task(client.post("/v1/transactions", content=each)) for each in sent]
-        while told.core.waiting < len(sent):
-            await asyncio.sleep(0.01)
+        await told.until_waiting(len(sent))
         assert not any(each.done() for each in waiting)
         head = told.core.head
         answer = await client.post(PATH, json={"time": START + 5_000}, headers=asks)
@@ -62,8 +64,21 @@ async def test_time_never_runs_backwards(told):
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{}", b"[]", b'{"time":-1}', b'{"time":1.5}', b'{"time":9007199254740992}', b'{"time":"1"}', b'{"time":null}']
-    + [b'{"time":1,"more":1}', b"[" * 4_000, b'{"time":' + b"9" * 4_000 + b"}", b"\xff", b'{"time":true}'],
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b'{"time":-1}',
+        b'{"time":1.5}',
+        b'{"time":9007199254740992}',
+        b'{"time":"1"}',
+        b'{"time":null}',
+        b'{"time":1,"more":1}',
+        b"[" * 4_000,
+        b'{"time":' + b"9" * 4_000 + b"}",
+        b"\xff",
+        b'{"time":true}',
+    ],
 )
 async def test_a_time_that_is_none_cuts_nothing(told, body):
     async with told.client() as client:

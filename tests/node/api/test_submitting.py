@@ -1,8 +1,12 @@
-"""Submitting: the answer proves itself, comes once the block is durable, and is the same whenever it is asked for."""
+"""Submitting.
+
+The answer proves itself, comes once the block is durable, and is the same whenever it is asked for.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import httpx2
 import msgspec
@@ -17,14 +21,16 @@ from ledger.log.policy import parse_policy, verify_checkpoint
 from ledger.transaction import TransactionDecoder
 from node.api.transactions import encode_taken, prove
 from tests.contracts.cast import FRESH, PETROL, member_id
-from tests.node.api.desk import code_of
-from tests.node.engine.town import RULEBOOK
+from tests.node.api.desk import Desk, code_of
+from tests.node.engine.town import RULEBOOK, run_threads
 
 PATH = "/v1/transactions"
 
 
-def prove_answer(desk, data: bytes, answer: httpx2.Response, *, trusted: tuple[int, bytes] | None = None) -> None:
-    """The answer proves, to somebody who has the policy and their own signed bytes, that this is in the log."""
+def prove_answer(
+    desk, data: bytes, answer: httpx2.Response, *, trusted: tuple[int, bytes] | None = None
+) -> None:
+    """The answer proves, to who has the policy and their own signed bytes, that this is in the log."""
     told = msgspec.json.decode(answer.content, type=dict[str, msgspec.Raw])
     outcomes = [bytes(each) for each in msgspec.json.decode(told["outcomes"], type=list[msgspec.Raw])]
     height, index, time = (msgspec.json.decode(told[name], type=int) for name in ("height", "index", "time"))
@@ -68,7 +74,9 @@ async def test_an_answer_proves_itself(desk, count):
     data = desk.sign(FRESH, *[Enrol(member=member_id(100 + number)) for number in range(count)])
     async with desk.client() as client:
         prove_answer(desk, data, await client.post(PATH, content=data))
-        prove_answer(desk, data, await client.post(f"{PATH}?trusted_size={size}", content=data), trusted=(size, root))
+        prove_answer(
+            desk, data, await client.post(f"{PATH}?trusted_size={size}", content=data), trusted=(size, root)
+        )
 
 
 async def test_rejected_messages_are_recorded_and_answered(desk):
@@ -106,17 +114,47 @@ async def test_many_who_send_the_same_at_once_hear_the_same(desk):
     assert desk.core.find_order(FRESH, "order-fresh-market-70") == [heard[0].json()["index"] + 1]
 
 
-async def test_giving_up_a_request_takes_nothing_from_others_who_wait(tmp_path):
-    from tests.node.api.desk import Desk
+async def test_in_a_crowd_everybody_hears_their_own_answer(desk):
+    desk.trade()
+    good = [desk.sign(FRESH, desk.town.earn(1_000 + number, points=number + 1)) for number in range(150)]
+    late = [desk.sign(FRESH, desk.town.earn(5_000 + number), not_after=1) for number in range(20)]
+    async with desk.client() as client:
+        answers = await asyncio.gather(*[client.post(PATH, content=data) for data in [*good, *late, *good]])
+    for number, (first, again) in enumerate(zip(answers[:150], answers[170:], strict=True)):
+        assert first.json()["outcomes"][0]["points"] == number + 1
+        assert again.json()["index"] == first.json()["index"]
+        prove_answer(desk, good[number], first)
+    assert {code_of(answer) for answer in answers[150:170]} == {"EXPIRED"}
 
+
+def test_clients_with_event_loops_of_their_own_are_served_by_one_app(desk):
+    desk.trade()
+    sent = [
+        [desk.sign(FRESH, desk.town.earn(7_000 + 100 * loop + n)) for n in range(40)] for loop in range(3)
+    ]
+    heard: list[list[httpx2.Response]] = [[] for _ in sent]
+
+    def work(number: int) -> None:
+        async def ask():
+            async with desk.client() as client:
+                return await asyncio.gather(*[client.post(PATH, content=data) for data in sent[number]])
+
+        heard[number] = asyncio.run(ask())
+
+    run_threads(*[partial(work, number) for number in range(3)])
+    for transactions, answers in zip(sent, heard, strict=True):
+        for data, answer in zip(transactions, answers, strict=True):
+            prove_answer(desk, data, answer)
+
+
+async def test_giving_up_a_request_takes_nothing_from_others_who_wait(tmp_path):
     desk = Desk(tmp_path, kind="simulated")
     try:
         data = desk.sign(FRESH, Enrol(member=member_id(1)))
         async with desk.client() as client:
             hasty = asyncio.create_task(client.post(PATH, content=data))
             patient = asyncio.create_task(client.post(PATH, content=data))
-            while not desk.core.waiting:
-                await asyncio.sleep(0.01)
+            await desk.until_waiting(1)
             hasty.cancel()
             await asyncio.sleep(0.05)
             desk.core.cut_block(desk.core.head.time)
@@ -165,24 +203,20 @@ async def test_a_size_the_log_never_had_is_refused_before_anything_is_taken(desk
 
 
 async def test_a_full_queue_takes_nothing_and_says_when_to_come_again(tmp_path, monkeypatch):
-    from tests.node.api.desk import Desk
-
     monkeypatch.setattr("node.mempool.TRANSACTIONS_MAX", 2)
     desk = Desk(tmp_path, kind="simulated")
     try:
         data = [desk.sign(FRESH, Enrol(member=member_id(number))) for number in range(3)]
         async with desk.client() as client:
             taken = [asyncio.create_task(client.post(PATH, content=each)) for each in data[:2]]
-            while desk.core.waiting < 2:
-                await asyncio.sleep(0.01)
+            await desk.until_waiting(2)
             busy = await client.post(PATH, content=data[2])
             assert (busy.status_code, code_of(busy)) == (429, "BUSY")
             assert busy.headers["retry-after"] == "1"
             desk.core.cut_block(desk.core.head.time)
             assert {answer.status_code for answer in await asyncio.gather(*taken)} == {200}
             late = asyncio.create_task(client.post(PATH, content=data[2]))
-            while not desk.core.waiting:
-                await asyncio.sleep(0.01)
+            await desk.until_waiting(1)
             desk.core.cut_block(desk.core.head.time)
             assert (await late).status_code == 200
     finally:
@@ -190,14 +224,11 @@ async def test_a_full_queue_takes_nothing_and_says_when_to_come_again(tmp_path, 
 
 
 async def test_a_node_that_stops_says_so(tmp_path):
-    from tests.node.api.desk import Desk
-
     desk = Desk(tmp_path, kind="simulated")
     data = [desk.sign(FRESH, Enrol(member=member_id(number))) for number in range(2)]
     async with desk.client() as client:
         waiting = asyncio.create_task(client.post(PATH, content=data[0]))
-        while not desk.core.waiting:
-            await asyncio.sleep(0.01)
+        await desk.until_waiting(1)
         await asyncio.to_thread(desk.core.stop)
         told = await waiting
         assert (told.status_code, code_of(told)) == (503, "STOPPING")

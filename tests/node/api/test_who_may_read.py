@@ -141,7 +141,9 @@ def test_every_route_that_is_read_stands_in_the_table(traded):
     assert [route.path for route in read if not any(route.path_regex.fullmatch(path) for path in asked)] == []
 
 
-@pytest.mark.parametrize("path", [row[0] for row in TABLE if "nobody" not in row[1] and not row[0].startswith(OPEN)])
+@pytest.mark.parametrize(
+    "path", [row[0] for row in TABLE if "nobody" not in row[1] and not row[0].startswith(OPEN)]
+)
 async def test_a_token_that_is_none_opens_nothing(traded, path):
     desk, places = traded
     path = path.format(**places._asdict())
@@ -156,7 +158,9 @@ async def test_a_token_that_is_none_opens_nothing(traded, path):
 async def test_participants_see_their_own_rows_of_what_is_owed(traded):
     desk, _ = traded
     async with desk.client() as client:
-        everything = (await client.get("/v1/positions/bilateral", headers=desk.asks("auditor"))).json()["rows"]
+        everything = (await client.get("/v1/positions/bilateral", headers=desk.asks("auditor"))).json()[
+            "rows"
+        ]
         assert {row["reason"] for row in everything} == {"commission", "earn", "exchange", "redeem"}
         for name in (FRESH, PETROL, OPERATOR, CINEMA):
             asks = desk.asks(f"participant:{name}")
@@ -186,7 +190,9 @@ async def test_how_much_of_a_grant_is_used_is_between_the_two(traded):
         for role in ASKERS.values():
             program = (await client.get("/v1/programs/leaf", headers=desk.asks(role))).json()
             knows = role in ("auditor", f"participant:{FRESH}", f"participant:{PETROL}")
-            assert {("used_total" in grant, "used_day" in grant) for grant in program["grants"]} == {(knows, knows)}
+            assert {("used_total" in grant, "used_day" in grant) for grant in program["grants"]} == {
+                (knows, knows)
+            }
 
 
 async def test_figures_are_for_the_machine_itself_and_not_for_who_comes_through_its_proxy(traded):

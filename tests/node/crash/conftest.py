@@ -15,9 +15,9 @@ from tests.node.crash.trade import make_trade
 from tests.node.crash.witness import check_recovered, read_diary, read_left
 
 NEVER_IDLE = {"node.engine.solo._IDLE_SECONDS": 30.0}
-"""Nothing is folded because senders were slow for a moment: it is folded when there is enough of it, or not at all."""
-OFTEN = {**NEVER_IDLE, "node.chain.FOLD_RECORDS_MAX": 60}
-RARELY = {**NEVER_IDLE, "node.chain.FOLD_RECORDS_MAX": 10**9}
+"""Nothing is folded because senders were slow for a moment: only when there is enough of it, or never."""
+OFTEN = {**NEVER_IDLE, "node.folding.FOLD_RECORDS_MAX": 60}
+RARELY = {**NEVER_IDLE, "node.folding.FOLD_RECORDS_MAX": 10**9}
 
 
 class Mortuary:

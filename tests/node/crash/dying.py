@@ -2,9 +2,10 @@
 
     python -m tests.node.crash.dying
 
-reads one plan a line (JSON), forks, and lets the fork carry it out: it opens the node and sends the trade with
-a few senders at a time. Each answer is written down the moment it is given, before the engine goes on. Forking
-saves the second it takes to load everything; the fork is a process like any other, and SIGKILL is final.
+reads one plan a line (JSON), forks, and lets the fork carry it out: it opens the node and sends the trade
+with a few senders at a time. Each answer is written down the moment it is given, before the engine goes on.
+Forking saves the second it takes to load everything; the fork is a process like any other, and SIGKILL is
+final.
 
 Says `{"pid"}` when the fork runs and `{"status"}` (as of waitpid) when it has ended.
 """
@@ -54,7 +55,7 @@ class Fuse:
             time.sleep(60)
 
     def lay(self) -> None:
-        """A place that is no step of a commit is `module:Class.method:before` or `…:after`: wrap that method."""
+        """A place that is no step of a commit is `module:Class.method:before` or `…:after`: wrap it."""
         if self._place is None or ":" not in self._place:
             return
         module, name, when = self._place.split(":")
@@ -142,13 +143,18 @@ def carry_out(plan: dict[str, Any]) -> None:
     fuse.light()
     diary = Diary(plan["diary"], core)
     if plan["file_bytes_max"]:
-        # A full disk, as far as this process can tell: what is written past this size is refused by the system.
+        # A full disk, as far as this process can tell: the system writes nothing past this size.
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        size = town.database.stat().st_size + plan["file_bytes_max"]
+        size = max(file.stat().st_size for file in town.database.parent.iterdir()) + plan["file_bytes_max"]
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
     send_all(core, diary, trade, plan["senders"])
-    diary.write({"end": core.is_ready})
-    os._exit(DONE)
+    is_ready = core.is_ready
+    try:
+        core.stop()
+    finally:
+        # Only now has the engine's thread come to its end, and everybody been told.
+        diary.write({"end": is_ready})
+        os._exit(DONE)
 
 
 def main() -> None:
@@ -162,7 +168,7 @@ def main() -> None:
                 os.dup2(old, new)
             try:
                 carry_out(plan)
-            except BaseException:
+            except BaseException:  # noqa: BLE001 - a fork must not go on as its parent would
                 sys.excepthook(*sys.exc_info())
             finally:
                 os._exit(1)

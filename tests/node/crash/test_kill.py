@@ -38,8 +38,13 @@ def test_killed_after_a_step_of_a_commit_nothing_acknowledged_is_lost(mortuary, 
 @pytest.mark.parametrize("step", ["noted", "folded"])
 def test_killed_around_a_fold_nothing_acknowledged_is_lost(mortuary, step, occurrence):
     left = mortuary.kill(step, occurrence)
-    assert left.signed_size == len(left.leaves), "the checkpoint is stored before anything is folded"
-    assert (left.folded_size == left.signed_size) == (step == "folded")
+    # The checkpoint is stored first. State and look-ups follow it in their own time, while blocks go on.
+    begun = len(mortuary.town.origin.leaves)
+    assert left.folded_size <= left.signed_size <= len(left.leaves)
+    if step == "noted":
+        assert left.folded_size < left.signed_size == len(left.leaves)
+    else:
+        assert left.folded_size > begun
     assert len(mortuary.diary) > occurrence
     mortuary.bury(left=left)
 
@@ -69,7 +74,8 @@ def test_killed_while_it_executes_the_tail_again_it_starts_all_the_same(mortuary
 
 BEGINNINGS = [
     "node.storage.schema:Schema.__init__:after",
-    "node.storage.store:Store._prepare:after",
+    "node.storage.log:LogStore.__init__:after",
+    "node.storage.fold:FoldStore.__init__:after",
     "node.storage.log:LogStore.append_genesis:before",
     "node.storage.log:LogStore.append_genesis:after",
     "node.storage.fold:FoldStore.fold:before",
@@ -88,7 +94,7 @@ def test_killed_in_its_very_first_start_it_begins_again(mortuary):
     size = len(mortuary.town.origin.leaves)
     # Each start was killed one place later than the one before: it took up what that had left.
     assert sizes == [
-        *[(0, 0, -1)] * 3,
+        *[(0, 0, -1)] * 4,
         *[(size, 0, -1)] * 2,
         *[(size, size, -1)] * 2,
         (size, size, size),

@@ -49,7 +49,7 @@ def make_trade(town: Town, *, seed: int, count: int) -> Trade:
                 messages.append(town.redeem(reference, points=spent, member=member))
                 points[member] -= spent
             if draw.random() < 0.1:
-                # Turned down, and on record: nobody has that much.
-                messages.append(town.earn(reference, points=10**9 + 1, member=member, sender=FRESH + "-x"))
+                # Turned down, and on record: no purchase brings that much.
+                messages.append(town.earn(reference, points=10**9 + 1, reference=f"too-much-{reference}"))
         rest.append(town.sign(sender, f"trade-{seed}-{number}", *messages))
     return Trade(town.begin(members=MEMBERS), rest, points)

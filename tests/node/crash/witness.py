@@ -1,5 +1,5 @@
-"""What a stranger finds after a crash: the files as they were left, the node that starts over them, and whether every
-answer that was given still holds.
+"""What a stranger finds after a crash: the files as they were left, the node that starts over them, and
+whether every answer that was given still holds.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def check_checkpoint(town: Town, note: str, leaves: list[bytes]) -> int:
 
 
 def check_replay(town: Town, core: NodeCore, leaves: list[bytes]) -> Replay:
-    """Executed again from the genesis on, the log comes out the same, and so does what the node knows of it."""
+    """Executed again from the genesis on, the log comes out the same, and so does what the node knows."""
     replay = Replay.begin(iter(leaves))
     for _ in replay:
         pass
@@ -111,7 +111,7 @@ def check_taken_once(town: Town, leaves: list[bytes]) -> set[tuple[str, str]]:
 
 
 def check_recovered(town: Town, trade: Trade, diary: list[dict[str, Any]], left: Left) -> None:
-    """All that was promised before the crash holds after it, and asking for everything again changes nothing twice."""
+    """All that was promised before the crash holds after it, and asking for it again does nothing twice."""
     answered = answers_in(diary)
     core = town.open(clock=run_clock())
     try:

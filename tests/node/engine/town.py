@@ -20,6 +20,7 @@ from contracts.messages import Earn, Enrol, Redeem
 from contracts.rulebook import RULEBOOKS
 from ledger.codec import to_base64url
 from ledger.genesis import Genesis, GenesisParameter, Origin, encode_genesis, read_genesis
+from ledger.keys import SeedSigner
 from ledger.outcome import Outcome
 from ledger.transaction import sign_transaction
 from node.answers import Taken
@@ -114,6 +115,7 @@ class Town:
         *messages: Any,
         purpose: str | None = None,
         not_after: int | None = None,
+        signer: SeedSigner | None = None,
         **how: Any,
     ) -> bytes:
         """A transaction's bytes; the same arguments give the same bytes."""
@@ -125,7 +127,7 @@ class Town:
             sender=sender,
             transaction_id=transaction_id,
             not_after=START + HOUR_MILLIS - 60_000 if not_after is None else not_after,
-            signer=make_signer(sender, purpose),
+            signer=signer or make_signer(sender, purpose),
             **how,
         ).encode()
 

