@@ -2,7 +2,8 @@
 
     DIR/genesis.jsonl        the genesis leaves, one a line: what this ledger is, for ever
     DIR/policy.txt           the C2SP policy of epoch 0, to be handed to clients and auditors
-    DIR/ledger.db            log, state and look-ups (the node makes it)
+    DIR/ledger.db            the log (the node makes it)
+    DIR/views.db             state and look-ups folded from it (made again where missing)
     DIR/lock                 held while a process uses the directory
     DIR/keys/<purpose>.pem   the operator's and the log's private keys, encrypted
     DIR/keys/passphrase      what opens them, unless COMMONPOINT_PASSPHRASE does
@@ -57,7 +58,7 @@ class Config(NamedTuple):
 
     @property
     def database(self) -> Path:
-        """The file with log, state and look-ups."""
+        """The file with the log; the views are beside it."""
         return self.directory / DATABASE_FILE
 
     @property

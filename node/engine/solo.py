@@ -165,13 +165,15 @@ class SoloEngine:
         refusal = Refused("STOPPING", reason="the node stopped because it could not keep a promise")
         self._refuse([*self._mempool.close(refusal), *self._mempool.give_up_block()], refusal)
         facts = error.facts if isinstance(error, CommonpointError) else {}
-        log.critical(
-            "engine stopped",
-            error=str(error),
-            **{f"fact_{name}": str(value) for name, value in facts.items()},
-        )
-        # On a thread of its own: whoever is told may well stop the engine, and so wait for this one.
-        threading.Thread(target=self._on_failure, name="engine-failure", daemon=True).start()
+        try:
+            log.critical(
+                "engine stopped",
+                error=str(error),
+                **{f"fact_{name}": str(value) for name, value in facts.items()},
+            )
+        finally:
+            # On a thread of its own: whoever is told may well stop the engine, and so wait for this one.
+            threading.Thread(target=self._on_failure, name="engine-failure", daemon=True).start()
 
     @staticmethod
     def _refuse(waiting: list[Waiting], refusal: Refused) -> None:

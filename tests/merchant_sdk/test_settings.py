@@ -10,7 +10,7 @@ from ledger.log.note import VerifierKey
 from ledger.log.policy import Policy, format_policy
 from merchant_sdk import ConfigurationError, load_signer
 from merchant_sdk.settings import read_settings
-from node.keystore import write_key
+from node.keystore import make_folder, write_key, write_keys
 
 SEED = b"a seed has thirty-two bytes, yes"
 KEY_ID = SeedSigner(SEED).key_id
@@ -128,8 +128,10 @@ def test_a_passphrase_beside_the_key_opens_it_too(tmp_path):
 
 
 def test_a_folder_of_keys_has_one_for_each_purpose(tmp_path):
-    write_keys(tmp_path / "keys", {"transact": SEED, "custody": bytes(32)})
-    for settings in (read(key=tmp_path / "keys"), read({**ENVIRONMENT, "COMMONPOINT_KEY": str(tmp_path / "keys")})):
+    folder = tmp_path / "keys"
+    make_folder(folder)
+    write_keys(folder, {"transact": SEED, "custody": bytes(32)})
+    for settings in (read(key=folder), read({**ENVIRONMENT, "COMMONPOINT_KEY": str(folder)})):
         assert {purpose: signer.key_id for purpose, signer in settings.signers.items()} == {
             "transact": KEY_ID,
             "custody": SeedSigner(bytes(32)).key_id,

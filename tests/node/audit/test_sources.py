@@ -153,7 +153,6 @@ def test_entries_that_are_withheld_from_the_start_are_no_verdict(mirror):
         ("http://127.0.0.1:9", "SOURCE_UNREACHABLE"),
         ("ftp://127.0.0.1/", "URL_INVALID"),
         ("127.0.0.1:8710", "URL_INVALID"),
-        ("http://[", "URL_INVALID"),
     ],
 )
 def test_an_address_that_leads_nowhere_is_no_verdict(url, code):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import sqlite3
@@ -223,3 +224,27 @@ def test_commands_in_the_how_to_pages_exist(repository):
                 command.make_context(name, words, parent=context)
                 seen.add(name)
     assert {"init", "node", "new", "token", "vkey", "account", "rebuild", "verify", "head"} <= seen
+
+
+def test_the_drill_in_the_how_to_rings(repository, copy, tmp_path):
+    copy.rename(tmp_path / "ledger")
+    program = tmp_path / "bin/commonpoint"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nPYTHONPATH={repository} exec {sys.executable} -m node.cli.main "$@"\n')
+    program.chmod(0o755)
+    text = (repository / "docs/how-to/auditor.md").read_text()
+    blocks = re.findall(r"^```sh\n(.*?)^```", text[text.index("## A drill") :], re.MULTILINE | re.DOTALL)
+    done = subprocess.run(
+        ["bash", "-c", "".join(blocks)],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}"},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stderr == ""
+    assert re.findall(r"^\d+$", done.stdout, re.MULTILINE) == ["1", "1"]
+    rotten, forged = re.findall(r"first bad: (.*)", done.stdout)
+    assert re.fullmatch(r"leaf \d+: [A-Z_]+", rotten)
+    assert forged.endswith("RECORD_DIFFERS")
+    assert MEMBER in done.stdout

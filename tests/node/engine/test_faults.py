@@ -210,7 +210,7 @@ def test_a_fault_in_the_middle_of_the_answers_leaves_nobody_waiting(a_town, monk
     assert points_of(core, 1) == 40
 
 
-def test_a_fault_that_even_telling_of_it_fails_leaves_nobody_waiting(town, break_once, monkeypatch):
+def test_a_fault_that_cannot_even_be_logged_leaves_nobody_waiting(town, break_once, monkeypatch):
     core = town.open()
     town.settle(core)
 
@@ -219,9 +219,12 @@ def test_a_fault_that_even_telling_of_it_fails_leaves_nobody_waiting(town, break
 
     monkeypatch.setattr("node.engine.solo.log.critical", broken_pipe, raising=False)
     monkeypatch.setattr(threading, "excepthook", lambda _told: None)
+    failed = threading.Event()
+    core.on_failure = failed.set
     break_once(BEFORE_THE_ANSWER[0])
     assert refusal_of(core.submit(town.sign(FRESH, "bad", town.earn(2)))) == "STOPPING"
     assert not core.is_ready
+    assert failed.wait(10)
 
 
 def test_whoever_is_told_of_a_fault_may_stop_the_node(a_town, break_once):
