@@ -42,7 +42,10 @@ class BlockContext:
 
 
 class Asked(Struct, frozen=True, gc=False):
-    """Who asks, with which key, in which block, and where in the log the answer will stand."""
+    """Who asks, with which key, in which block, and where in the log the answer will stand.
+
+    Never on the wire.
+    """
 
     block: BlockContext
     sender: str
@@ -54,7 +57,7 @@ class Asked(Struct, frozen=True, gc=False):
 
 
 class Decision(Struct, frozen=True):
-    """What a rule decided.
+    """What a rule decided. Never on the wire.
 
     The outcome to record (with its legs), the points to move, the records to write.
     """

@@ -52,7 +52,7 @@ class Header(Struct, frozen=True, forbid_unknown_fields=True, gc=False, kw_only=
 
 
 class RegisteredKey(Struct, frozen=True, array_like=True, gc=False):
-    """A participant's key as the state knows it."""
+    """A participant's key as the state knows it: a state record."""
 
     participant: str
     public: str
@@ -64,7 +64,7 @@ class RegisteredKey(Struct, frozen=True, array_like=True, gc=False):
 
 
 class RememberedTransaction(Struct, frozen=True, array_like=True, gc=False):
-    """A transaction that was taken, remembered by the state until its `not_after`."""
+    """A transaction that was taken, remembered until its `not_after`: a state record."""
 
     digest: str
     not_after: int

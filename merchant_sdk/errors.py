@@ -31,7 +31,7 @@ result says so.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from contracts.messages.reject_codes import REJECT_CODES
 from merchant_sdk.advice import REFUSALS, REFUSALS_THAT_PASS, REJECTIONS, REJECTIONS_THAT_PASS
@@ -126,6 +126,10 @@ class RejectedByLedger(CommonpointError):
         """The result as it stands in the log, with its index and receipt."""
         self.may_retry = code in REJECTIONS_THAT_PASS
         self.what_to_do = REJECTIONS.get(code, type(self).what_to_do)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The result leads back to the client it came from, which does not travel to another process.
+        return _remake, (type(self), self.args, {**self.__dict__, "committed": None})
 
 
 class InsufficientPoints(RejectedByLedger):
@@ -244,54 +248,3 @@ class Unverified(CommonpointError):
         super().__init__(code, detail, facts)
         self.evidence: dict[str, str] = dict(evidence or {})
         self.transaction_id = transaction_id
-
-
-_FAMILIES: Final[dict[type[RejectedByLedger], tuple[str, ...]]] = {
-    InsufficientPoints: ("INSUFFICIENT_POINTS",),
-    GrantError: (
-        "CUSTODY_GRANT_MISSING",
-        "CUSTODY_GRANT_EXHAUSTED",
-        "GRANT_UNKNOWN",
-        "GRANT_MISSING",
-        "GRANT_EXPIRED",
-        "GRANT_EXHAUSTED",
-    ),
-    ReferenceConflict: ("REFERENCE_CONFLICT",),
-    OccurredAtError: ("OCCURRED_IN_FUTURE", "OCCURRED_TOO_LONG_AGO"),
-    QuoteError: ("QUOTE_EXPIRED", "BELOW_LEAST", "EXCHANGE_TOO_SMALL", "PROGRAMS_MUST_DIFFER"),
-    UnknownToLedger: (
-        "PARTICIPANT_UNKNOWN",
-        "KEY_UNKNOWN",
-        "PARAMETER_UNKNOWN",
-        "PROGRAM_UNKNOWN",
-        "SERIES_UNKNOWN",
-        "MEMBER_UNKNOWN",
-        "MEMBER_KEY_MISSING",
-    ),
-    AlreadyExists: (
-        "PARTICIPANT_EXISTS",
-        "KEY_EXISTS",
-        "PROGRAM_EXISTS",
-        "SERIES_EXISTS",
-        "MEMBER_EXISTS",
-        "MEMBER_KEY_EXISTS",
-    ),
-    NotEntitled: ("NOT_OPERATOR", "NOT_ISSUER", "NOT_CUSTODIAN"),
-    LimitExceeded: ("AMOUNT_TOO_LARGE", "PARAMETER_OUT_OF_BOUNDS"),
-    AtomicAborted: ("ATOMIC_ABORTED",),
-}
-_FAMILY_OF: Final[dict[str, type[RejectedByLedger]]] = {
-    code: family for family, codes in _FAMILIES.items() for code in codes
-}
-
-
-def make_rejection(code: str, facts: Mapping[str, Any], *, committed: Any = None) -> RejectedByLedger:
-    """The error of the code's family."""
-    family = _FAMILY_OF.get(code)
-    if family is None:
-        # Two families go by name, so that a code added later lands in them too.
-        if code.startswith("CONSENT_"):
-            family = ConsentError
-        else:
-            family = LimitExceeded if code.endswith("_LIMIT") else RejectedByLedger
-    return family(code, facts, committed=committed)

@@ -17,7 +17,8 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from contracts.messages.reject_codes import OK
 from ledger.outcome import Event, Leg, Lot
 from merchant_sdk.amounts import format_micros
-from merchant_sdk.errors import RejectedByLedger, make_rejection
+from merchant_sdk.errors import RejectedByLedger
+from merchant_sdk.rejections import make_rejection
 
 ALREADY_DONE: Final = "ALREADY_DONE"
 R = TypeVar("R")

@@ -19,12 +19,12 @@ from types import FrameType
 
 import structlog
 import uvicorn
-from starlette.types import ASGIApp
 
 from contracts.rulebook import RULEBOOKS
 from ledger.errors import InvariantBroken
 from ledger.executor import Head
 from node.api.app import make_app
+from node.api.server import make_server_config
 from node.config import Config, load_config
 from node.core import NodeCore, get_system_time
 from node.keystore import Unusable
@@ -32,8 +32,6 @@ from node.storage.store import open_store
 from node.tokens import TokenIssuer
 
 log = structlog.get_logger()
-GRACE_SECONDS = 10
-"""How long requests in hand may take when the node stops."""
 _UMASK = 0o077
 """What a node writes is everybody's sales: its owner's alone."""
 
@@ -82,31 +80,18 @@ def serve(
         stop = _Stop()
         core = open_core(config)
         core.on_failure = stop.ask
+        if not core.is_ready:
+            # It failed before anybody could hear of it.
+            stop.ask()
         try:
             app = make_app(core, tokens=open_tokens(config), origins=origins, on_broken=stop.ask)
-            server = _Server(_describe_server(app), lambda: announce(config, _get_address(listener)))
+            server = _Server(make_server_config(app), lambda: announce(config, _get_address(listener)))
             if stop.hand_over(server):
                 server.run(sockets=[listener])
         finally:
             core.stop()
     if stop.failure is not None:
         raise stop.failure
-
-
-def _describe_server(app: ASGIApp) -> uvicorn.Config:
-    """The settings a node is served with: no banner, no access log, nothing believed of proxies."""
-    return uvicorn.Config(
-        app,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-    )
 
 
 class _Server(uvicorn.Server):

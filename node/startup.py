@@ -54,7 +54,7 @@ def load_chain(
         apply_genesis(state, origin, rulebook)
         store.fold.fold(size=len(origin.leaves), changes=state.commit().records, lookups=LookupRows())
     executor = Executor(state=state, origin=origin, rulebook=rulebook)
-    _check_fold(store, executor.head, origin)
+    _check_fold(store, executor.head, origin, signed_size=note[0] if note else len(origin.leaves))
     tree = _restore_tree(store)
     if note:
         _check_note(note[1], tree=tree, origin=origin, signer=signer)
@@ -66,13 +66,18 @@ def load_chain(
     return chain
 
 
-def _check_fold(store: Store, head: Head | None, origin: Origin) -> None:
-    """The fold stands for a size that the log has, and for this log: views of another are not believed."""
+def _check_fold(store: Store, head: Head | None, origin: Origin, *, signed_size: int) -> None:
+    """The fold stands for a size that the log has and a checkpoint covers, and for this log.
+
+    The views are a file of their own: those of another log, or of a later copy of this one, are not believed.
+    """
     mark = store.fold.read_mark()
     if head is None or mark != head.size:
         raise InvariantBroken("FOLD_MARK_DIFFERS", mark=mark, head=head)
     if head.size > store.log.size:
         raise InvariantBroken("LOG_BEHIND_FOLD", log=store.log.size, fold=head.size)
+    if head.size > signed_size:
+        raise InvariantBroken("FOLD_AHEAD_OF_CHECKPOINT", signed=signed_size, fold=head.size)
     last = to_base64url(merkle.leaf_hash(store.log.read_leaf(head.size - 1)))
     if head.previous != (last if head.height else origin.previous):
         raise InvariantBroken("FOLD_OF_ANOTHER_LOG", size=head.size, expected=last, found=head.previous)

@@ -214,7 +214,4 @@ class Core(Generic[R]):
         ahead = seconds * 1000
         if self._ahead_millis is not None:
             ahead = min(ahead, self._ahead_millis)
-        if self._is_simulated and self._time:
-            # A node measures from its last block, a simulation's own clock from the block to come.
-            return max(now, min(now + ahead, self._time + ahead))
         return now + ahead

@@ -59,8 +59,8 @@ class _Queue:
                 answer = self._core.submit(data)
             else:
                 answer = await self._hand_over(data)
-            # A request that is given up must not cancel an answer that others, asking the same, wait for too.
-            return await asyncio.shield(asyncio.wrap_future(answer))
+            # Others who ask the same share this future. It runs already, so nobody who gives up cancels it.
+            return await asyncio.wrap_future(answer)
         finally:
             self._unanswered -= 1
 

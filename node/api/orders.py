@@ -62,7 +62,7 @@ def _show_order(view: View, role: Role, reference: str, sender: str | None) -> l
         if role.kind == "auditor":
             raise Refused("BAD_REQUEST", parameter="sender", reason="missing: an auditor says whose order")
         whose = role.id
-    indexes = view.core.find_order(whose, reference)
-    if not indexes or not can_read_transaction(role, whose):
+    indexes = view.core.find_order(whose, reference) if can_read_transaction(role, whose) else []
+    if not indexes:
         raise Refused("NOT_FOUND")
     return make_rows(view.core, indexes)

@@ -130,11 +130,10 @@ def read(site: Site, work: Callable[[View], Mapping[str, Any]]) -> dict[str, Any
     """What ``work`` finds at one height, with that height beside it."""
     for _ in range(_READ_ATTEMPTS_MAX):
         view = View(site)
+        found = dict(work(view))
         if view.is_current():
-            found = dict(work(view))
-            if view.is_current():
-                found.setdefault("height", view.head.height)
-                return found
+            found.setdefault("height", view.head.height)
+            return found
         waiting_time.sleep(_OVERTAKEN_SECONDS)
     raise Refused("NOT_YET", reason="blocks come faster than this can be read")
 

@@ -64,12 +64,14 @@ class BoundedProtocol(HttpToolsProtocol):
         self._told_bytes = 0
         self._set_deadline(HEAD_SECONDS)
 
+    def on_url(self, url: bytes) -> None:
+        """A piece of the address was read."""
+        self._count_told(len(url))
+        super().on_url(url)
+
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header line was read whole."""
-        self._told_bytes += len(name) + len(value)
-        if self._told_bytes > HEAD_BYTES_MAX:
-            # The parser hands this back as a request that it could not read.
-            raise ValueError("a head longer than heads may be")
+        self._count_told(len(name) + len(value))
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -93,6 +95,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.write(b"".join([*head, b"\r\n", problem.body]))
         self.transport.close()
 
+    def _count_told(self, size: int) -> None:
+        self._told_bytes += size
+        if self._told_bytes > HEAD_BYTES_MAX:
+            # The parser hands this back as a request that it could not read.
+            raise ValueError("a head longer than heads may be")
+
     def _set_deadline(self, seconds: float | None) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
@@ -104,7 +112,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 def make_server_config(app: ASGIApp, *, host: str = "127.0.0.1", port: int = 0) -> uvicorn.Config:
-    """The settings a node is served with. A server that is given its sockets looks at neither of the others."""
+    """The settings a node is served with. A server that is given its sockets looks at no others."""
     return uvicorn.Config(
         app,
         host=host,

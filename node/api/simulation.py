@@ -5,11 +5,12 @@ A chain says in its genesis that it is simulated; on any other this route does n
 
 from __future__ import annotations
 
-from typing import Any, Final
+import asyncio
+from typing import Annotated, Any, Final
 
 import msgspec
 from fastapi import APIRouter
-from msgspec import Struct
+from msgspec import Meta, Struct
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -27,11 +28,14 @@ from node.api.reading import Site, SiteParam, encode_answer
 
 
 class Told(Struct, frozen=True, forbid_unknown_fields=True):
-    """The body: the block's time."""
+    """The body: the block's time, and how many transactions to wait for before it is cut."""
 
     time: Millis
+    transactions: Annotated[int, Meta(ge=0, le=20_000)] = 0
 
 
+_GATHER_SECONDS_MAX: Final = 10
+_LOOK_AGAIN_SECONDS: Final = 0.0005
 _TOLD: Final = msgspec.json.Decoder(Told)
 _BODY: Final[dict[str, Any]] = {
     "requestBody": {
@@ -42,7 +46,10 @@ _BODY: Final[dict[str, Any]] = {
                     "type": "object",
                     "additionalProperties": False,
                     "required": ["time"],
-                    "properties": {"time": {"type": "integer", "minimum": 0, "maximum": 9007199254740991}},
+                    "properties": {
+                        "time": {"type": "integer", "minimum": 0, "maximum": 9007199254740991},
+                        "transactions": {"type": "integer", "minimum": 0, "maximum": 20000},
+                    },
                 },
                 "example": {"time": 1700000000000},
             }
@@ -60,18 +67,24 @@ router = APIRouter(tags=["submitting"])
     openapi_extra=_BODY,
     dependencies=ASKED,
     responses=describe(
-        "MALFORMED", "TIME_BACKWARDS", "TOO_LARGE", "UNAUTHENTICATED", "TOKEN_INVALID", "NOT_FOUND"
+        "MALFORMED", "TIME_BACKWARDS", "TOO_LARGE", "UNAUTHENTICATED", "TOKEN_INVALID", "NOT_FOUND", "NOT_YET"
     ),
 )
 async def cut_block(request: Request, site: SiteParam, role: RoleParam) -> Response:
-    """Cut one block of everything waiting, ordered by (sender, id), at the time told. Simulated chains,
-    operator.
+    """Cut one block of everything waiting, ordered by (sender, id), at the time told, once as many
+    transactions wait as are named. Simulated chains, operator.
     """
     if not can_cut_blocks(role):
         raise Refused("NOT_FOUND")
     body = await read_body(request.scope["headers"], request.receive, limit=SMALL_BODY_BYTES_MAX)
-    time = decode_shape(body, _TOLD).time
-    return encode_answer(await run_in_threadpool(_cut_block, site, time))
+    told = decode_shape(body, _TOLD)
+    try:
+        async with asyncio.timeout(_GATHER_SECONDS_MAX):
+            while site.core.waiting < told.transactions:  # noqa: ASYNC110 - the pool is other threads' too
+                await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+    except TimeoutError:
+        raise Refused("NOT_YET", waiting=site.core.waiting, transactions=told.transactions) from None
+    return encode_answer(await run_in_threadpool(_cut_block, site, told.time))
 
 
 def _cut_block(site: Site, time: int) -> dict[str, int]:

@@ -141,8 +141,8 @@ def get_transaction(
     """What came of a transaction that is in the log: its sender or an auditor."""
     if trusted_size is not None:
         check_trusted_size(trusted_size, site.core)
-    known = site.core.find_transaction(sender, id)
-    if known is None or not can_read_transaction(role, sender):
+    known = site.core.find_transaction(sender, id) if can_read_transaction(role, sender) else None
+    if known is None:
         raise Refused("NOT_FOUND")
     if digest is not None and digest != known[0]:
         raise Refused("ID_CONFLICT", id=id)

@@ -2,10 +2,10 @@
 
 A signature takes as long as a dozen simple messages, and whether it is valid depends on nothing but the key,
 the text and the signature. So blocks are read a little ahead, and what their signatures come to is asked of a
-helper: this very module, run by itself. Whose key it has to be is decided where the block is executed; there
+checker: this very module, run by itself. Whose key it has to be is decided where the block is executed; there
 a signature that was found valid under that key is not checked again, and every other one is.
 
-The helper only ever saves time. Where it cannot be started or ends early, all is checked in the one process.
+The checker only ever saves time. Where it cannot be started or ends early, all is checked in the one process.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ GROUP_LEAVES: Final = 4_096
 """Blocks are read ahead in groups of about so many leaves."""
 GROUPS_AHEAD: Final = 3
 WORTH_ASKING = 256
-"""A group with fewer transactions is left to the executor; so a small log never starts a helper."""
+"""A group with fewer transactions is left to the executor; so a small log never starts a checker."""
 _LENGTH_BYTES: Final = 4
 
 Asked = tuple[str, bytes, str]
@@ -49,8 +49,8 @@ class _Group(NamedTuple):
     answer: Future[bytes] | None
 
 
-class SignatureHelper:
-    """A helper process, started when there is enough to ask."""
+class SignatureChecker:
+    """A checker process, started when there is enough to ask."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
@@ -129,9 +129,9 @@ class SignatureHelper:
                 transaction.verified_by = public
 
     def _exchange(self, question: bytes) -> bytes:
-        """One byte a signature. Raises `OSError` or `EOFError` where the helper is not there."""
+        """One byte a signature. Raises `OSError` or `EOFError` where the checker is not there."""
         if self._process is None:
-            self._process = _start_helper()
+            self._process = _start_checker()
         stdin, stdout = self._process.stdin, self._process.stdout
         if stdin is None or stdout is None:
             raise EOFError
@@ -155,7 +155,7 @@ def _gather(blocks: Iterator[RecordedBlock]) -> tuple[list[RecordedBlock], bool,
     return gathered, False, None
 
 
-def _start_helper() -> subprocess.Popen[bytes]:
+def _start_checker() -> subprocess.Popen[bytes]:
     """This module by itself, importing what this process imports."""
     home = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))

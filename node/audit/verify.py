@@ -37,7 +37,7 @@ from node.audit.hashes import HashedLeaves
 from node.audit.invariants import verify_invariants
 from node.audit.replay import Replay
 from node.audit.report import FirstBad, Report
-from node.audit.signatures import SignatureHelper
+from node.audit.signatures import SignatureChecker
 from node.audit.sources import LeafSource
 from node.audit.stored import StoredComparison, StoredViews
 
@@ -111,8 +111,8 @@ class _Audit:
         self._check_origin(replay.origin, claimed)
         self._check_checkpoint(note, replay.origin)
         comparison = self._compare_stored(replay, claimed.size)
-        with SignatureHelper() as helper:
-            replay.blocks = helper.read_ahead(
+        with SignatureChecker() as checker:
+            replay.blocks = checker.read_ahead(
                 replay.blocks, chain=replay.origin.chain, find_public=partial(_find_public, replay.state)
             )
             self._replay(replay, comparison)

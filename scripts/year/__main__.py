@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+import httpx2
 from rich.console import Console
 
 from ledger.codec import to_base64url
@@ -58,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except NotGood as error:
         console.print(f"\n[bold red]NOT GOOD[/bold red] {error}")
         return 1
-    except (CommonpointError, MerchantError, NodeFailed, OSError) as error:
+    except (CommonpointError, MerchantError, NodeFailed, httpx2.HTTPError, OSError) as error:
         console.print(f"\ndemo: {error}", markup=False)
         advice = getattr(error, "advice", None) or getattr(error, "what_to_do", None)
         if advice:

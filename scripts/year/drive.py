@@ -8,7 +8,6 @@ what they have. Only then does the next hour begin, so what is in a block depend
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -23,6 +22,7 @@ from merchant_sdk import Committed, Receipt
 from scripts.year.alliance import BEGINS, TERMS, make_opening
 from scripts.year.book import Book
 from scripts.year.desk import Desk, Order, Wallets, make_enrolments, make_messages
+from scripts.year.node_process import NodeFailed
 from scripts.year.purchases import MILLIS_PER_HOUR, Purchase, group_by_hour
 from scripts.year.story import Story, find_households, plan_enrolments
 
@@ -30,8 +30,6 @@ FOUNDED: Final = BEGINS + MILLIS_PER_HOUR
 """The block in which the merchants open their programs."""
 OPENED: Final = FOUNDED + MILLIS_PER_HOUR
 """The block in which the first households are enrolled; their first purchases come later that morning."""
-_WAITING: Final = re.compile(rb"^commonpoint_waiting_transactions (\d+)", re.MULTILINE)
-_LOOK_AGAIN_SECONDS: Final = 0.001
 
 Tell = Callable[[int, int], None]
 """Called with how many purchases are told and how many operations were committed."""
@@ -57,19 +55,12 @@ class Clearing:
         self._http = httpx2.AsyncClient(base_url=url, trust_env=False, timeout=60.0)
         self._headers = {"authorization": f"Bearer {operator_token}"}
 
-    async def count_waiting(self) -> int:
-        """How many transactions wait for a block."""
-        response = await self._http.get("/metrics")
-        response.raise_for_status()
-        found = _WAITING.search(response.content)
-        if found is None:
-            raise LookupError("the node's figures do not say how many transactions wait")
-        return int(found[1])
-
-    async def cut_block(self, time: int) -> int:
-        """How many transactions are in the block that is now cut."""
+    async def cut_block(self, time: int, *, transactions: int) -> int:
+        """How many transactions are in the block, which is cut as soon as ``transactions`` of them wait."""
         response = await self._http.post(
-            "/v1/simulation/blocks", content=b'{"time":%d}' % time, headers=self._headers
+            "/v1/simulation/blocks",
+            content=b'{"time":%d,"transactions":%d}' % (time, transactions),
+            headers=self._headers,
         )
         response.raise_for_status()
         taken: int = msgspec.json.decode(response.content)["transactions"]
@@ -147,11 +138,16 @@ class Driver:
         """All orders are in one block, proven, and learnt from."""
         if not orders:
             return
-        async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(self._desks[order.merchant].submit(order, time=time)) for order in orders
-            ]
-            group.create_task(self._cut(tasks, time))
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(self._desks[order.merchant].submit(order, time=time))
+                    for order in orders
+                ]
+                group.create_task(self._cut(len(tasks), time))
+        except ExceptionGroup as errors:
+            # The first is what happened; the others only follow from it.
+            raise errors.exceptions[0] from None
         answers = [task.result() for task in tasks]
         self._blocks += 1
         self._transactions += len(orders)
@@ -161,14 +157,11 @@ class Driver:
                 self._learn(result)
         self._book.settle_promises()
 
-    async def _cut(self, tasks: Sequence[asyncio.Task[Any]], time: int) -> None:
+    async def _cut(self, orders: int, time: int) -> None:
         """The block is cut as soon as every order of it waits at the node."""
-        await asyncio.sleep(0)
-        while await self._clearing.count_waiting() < len(tasks):  # noqa: ASYNC110 - it waits elsewhere
-            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
-        taken = await self._clearing.cut_block(time)
-        if taken != len(tasks):
-            raise RuntimeError(f"the block at {time} holds {taken} transactions instead of {len(tasks)}")
+        taken = await self._clearing.cut_block(time, transactions=orders)
+        if taken != orders:
+            raise NodeFailed(f"the block at {time} holds {taken} transactions instead of {orders}")
 
     def _learn(self, result: Committed[Any]) -> None:
         """The household knows what it has after this."""

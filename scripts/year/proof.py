@@ -34,15 +34,17 @@ class NotGood(Exception):
 
 
 def read_results(url: str, *, auditor_token: str) -> Results:
-    """The year's figures, as the node tells an auditor."""
+    """The year's figures, as the node tells an auditor. Raises `NotGood` where they do not add up."""
     with httpx2.Client(
         base_url=url, trust_env=False, headers={"authorization": f"Bearer {auditor_token}"}
     ) as http:
-        return compute_results(
-            tallies=_read_rows(http, "/v1/tallies"),
-            positions=_read_rows(http, "/v1/positions"),
-            bilateral=_read_rows(http, "/v1/positions/bilateral"),
-        )
+        tallies = _read_rows(http, "/v1/tallies")
+        positions = _read_rows(http, "/v1/positions")
+        bilateral = _read_rows(http, "/v1/positions/bilateral")
+    try:
+        return compute_results(tallies=tallies, positions=positions, bilateral=bilateral)
+    except ValueError as error:
+        raise NotGood(str(error)) from None
 
 
 def read_checkpoint(url: str, *, policy: bytes) -> Checkpoint:

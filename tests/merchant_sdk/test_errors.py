@@ -11,7 +11,8 @@ import pytest
 from contracts.messages.reject_codes import REJECT_CODES
 from merchant_sdk import errors
 from merchant_sdk.advice import REJECTIONS, REJECTIONS_THAT_PASS
-from merchant_sdk.errors import CommonpointError, RejectedByLedger, make_rejection
+from merchant_sdk.errors import CommonpointError, RejectedByLedger
+from merchant_sdk.rejections import make_rejection
 from merchant_sdk.transport import read_problem
 
 KINDS = [

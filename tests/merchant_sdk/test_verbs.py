@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
 from contracts.messages import Earn, Enrol
@@ -102,6 +104,7 @@ async def test_a_points_code_is_good_for_what_it_says_once(petrol, wallet):
         await petrol.redeem(code, 40, "P-2")
     assert caught.value.code == "CONSENT_USED"
     assert caught.value.facts["index"] == caught.value.committed.index
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
     with pytest.raises(ConsentError, match="CONSENT_TOO_SMALL"):
         await petrol.redeem(wallet.points_code("fresh", 5, "petrol"), 6, "P-3")
     with pytest.raises(ConsentError, match="CONSENT_WRONG_COUNTERPARTY"):

@@ -121,6 +121,12 @@ QUERIES = [
 ]
 
 
+async def test_a_long_query_is_not_even_read(traded):
+    async with traded[0].client() as client:
+        problem = problem_of(await client.get("/v1/chain?" + "a" * 2_049))
+    assert (problem["code"], problem["allowed"]) == ("BAD_REQUEST", 2_048)
+
+
 @pytest.mark.parametrize("path", QUERIES, ids=range(len(QUERIES)))
 async def test_a_parameter_that_cannot_be_is_named(traded, path):
     async with traded[0].client() as client:

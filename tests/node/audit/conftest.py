@@ -9,7 +9,11 @@ import pytest
 
 pytest.register_assert_rewrite("tests.contracts.alliance", "tests.node.audit.written")
 
-from tests.node.audit.written import WrittenLog, write_directory, write_history  # noqa: E402 - after its assertions were made to tell
+from tests.node.audit.written import (  # noqa: E402 - after its assertions were made to tell
+    WrittenLog,
+    write_directory,
+    write_history,
+)
 
 
 @pytest.fixture(scope="session")

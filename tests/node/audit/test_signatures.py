@@ -8,7 +8,7 @@ from ledger.codec import to_base64url
 from ledger.keys import signed_text
 from node.audit import signatures
 from node.audit.replay import Replay
-from node.audit.signatures import SignatureHelper, check_signatures
+from node.audit.signatures import SignatureChecker, check_signatures
 from node.audit.verify import verify_ledger
 from tests.contracts.cast import FRESH, make_signer
 from tests.node.audit.forgeries import DAY, change, find_transaction, forge_signature, sign_for_somebody_else
@@ -21,10 +21,10 @@ def eager(monkeypatch):
     monkeypatch.setattr(signatures, "GROUP_LEAVES", 100)
 
 
-def replay_with(helper, leaves, *, find_public=None):
+def replay_with(checker, leaves, *, find_public=None):
     replay = Replay.begin(leaves)
     known = dict(replay.state.rows("key"))
-    replay.blocks = helper.read_ahead(
+    replay.blocks = checker.read_ahead(
         replay.blocks,
         chain=replay.origin.chain,
         find_public=find_public or (lambda key: known[key].public if key in known else None),
@@ -33,17 +33,17 @@ def replay_with(helper, leaves, *, find_public=None):
 
 
 def test_every_block_comes_in_order_and_its_signatures_are_known(history):
-    with SignatureHelper() as helper:
-        replay = replay_with(helper, history.leaves)
+    with SignatureChecker() as checker:
+        replay = replay_with(checker, history.leaves)
         blocks = list(replay.blocks)
-        assert helper._process is not None
+        assert checker._process is not None
     assert [block.first for block in blocks] == [block.first for block in history.blocks]
     checked = [transaction.verified_by for block in blocks for transaction in block.transactions]
     assert None not in checked
     assert len(checked) == history.executor.head.transactions
 
 
-def test_an_audit_with_a_helper_finds_what_one_without_finds(history, log):
+def test_an_audit_with_a_checker_finds_what_one_without_finds(history, log):
     assert verify_ledger(log).is_good
     assert verify_ledger(log).operations == history.executor.head.entries
 
@@ -63,48 +63,48 @@ def test_a_fault_that_was_read_ahead_is_told_after_those_before_it(history, leav
 
 
 def test_a_signature_found_valid_under_another_key_does_not_count(history, leaves):
-    # The helper is told the stranger's key, and rightly says that the stranger signed.
+    # The checker is told the stranger's key, and rightly says that the stranger signed.
     index = sign_for_somebody_else(leaves, history)
     stranger = to_base64url(make_signer("a stranger").public)
-    with SignatureHelper() as helper:
-        replay = replay_with(helper, leaves, find_public=lambda _key: stranger)
+    with SignatureChecker() as checker:
+        replay = replay_with(checker, leaves, find_public=lambda _key: stranger)
         with pytest.raises(Exception, match="UNKNOWN_KEY") as caught:
             list(replay)
     assert caught.value.index == index
 
 
-def test_a_helper_that_dies_is_done_without(history):
-    with SignatureHelper() as helper:
-        replay = replay_with(helper, history.leaves)
+def test_a_checker_that_dies_is_done_without(history):
+    with SignatureChecker() as checker:
+        replay = replay_with(checker, history.leaves)
         blocks = iter(replay)
         next(blocks)
-        helper._process.kill()
+        checker._process.kill()
         assert sum(1 for _ in blocks) == len(history.blocks) - 1
-        assert helper._is_over
+        assert checker._is_over
 
 
-def test_a_helper_that_cannot_be_started_is_done_without(history, log, monkeypatch):
+def test_a_checker_that_cannot_be_started_is_done_without(history, log, monkeypatch):
     monkeypatch.setattr(signatures.sys, "executable", "/nowhere/python")
     report = verify_ledger(log)
     assert report.is_good
     assert report.size == len(history.leaves)
 
 
-def test_a_small_log_starts_no_helper(history, monkeypatch):
+def test_a_small_log_starts_no_checker(history, monkeypatch):
     monkeypatch.setattr(signatures, "WORTH_ASKING", 256)
-    with SignatureHelper() as helper:
-        assert sum(1 for _ in replay_with(helper, history.leaves)) == len(history.blocks)
-        assert helper._process is None
+    with SignatureChecker() as checker:
+        assert sum(1 for _ in replay_with(checker, history.leaves)) == len(history.blocks)
+        assert checker._process is None
 
 
 def test_no_process_is_left_behind(history):
-    with SignatureHelper() as helper:
-        next(iter(replay_with(helper, history.leaves)))
-        process = helper._process
+    with SignatureChecker() as checker:
+        next(iter(replay_with(checker, history.leaves)))
+        process = checker._process
     assert process.poll() is not None
 
 
-def test_the_helper_says_of_each_signature_what_the_rule_says():
+def test_the_checker_says_of_each_signature_what_the_rule_says():
     signer = make_signer(FRESH, "transact")
     text = signed_text(purpose="transaction", chain="c", body=b"{}")
     good = to_base64url(signer.sign(text))

@@ -1,4 +1,4 @@
-"""The log on disk: whatever borders blocks and bundles have, the leaves come back as they went in, and whole."""
+"""The log on disk: whatever borders blocks and bundles have, the leaves come back as they went in."""
 
 from __future__ import annotations
 
