@@ -1,8 +1,8 @@
 """Due work in key order: what a block must do by itself once a day has passed.
 
-Keys begin with their day in seven digits, so order of keys is order of days. Entries are grouped by day, and a
-day is sorted once, when its turn has come: neither a write nor a block's share of the work costs more because
-much work lies ahead.
+Keys begin with their day in seven digits, so order of keys is order of days. Entries are grouped by day, and
+a day is sorted once, when its turn has come: neither a write nor a block's share of the work costs more
+because much work lies ahead.
 """
 
 from __future__ import annotations

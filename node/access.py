@@ -2,8 +2,8 @@
 
 Everybody's sales are in one log, so a reader sees what concerns them and no more: a participant its own
 entries and its side of others', a custodian and a member what happens to the member's points, an auditor
-everything. What somebody may not see and what does not exist must be told apart by nobody, so callers look up
-first, ask here, and give one answer for both.
+everything. What somebody may not see and what does not exist must be told apart by nobody: callers give one
+answer for both and, where a record decides, look up the same for both.
 
 Nothing here reads a state, a log or a clock, and nothing here says how somebody proved who they are: that is
 the token's business.

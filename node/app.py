@@ -28,6 +28,7 @@ from node.api.server import make_server_config
 from node.config import Config, load_config
 from node.core import NodeCore, get_system_time
 from node.keystore import Unusable
+from node.process import tame_garbage_collector
 from node.storage.store import open_store
 from node.tokens import TokenIssuer
 
@@ -86,6 +87,7 @@ def serve(
         try:
             app = make_app(core, tokens=open_tokens(config), origins=origins, on_broken=stop.ask)
             server = _Server(make_server_config(app), lambda: announce(config, _get_address(listener)))
+            tame_garbage_collector()
             if stop.hand_over(server):
                 server.run(sockets=[listener])
         finally:

@@ -16,7 +16,7 @@ from typing import Any
 from contracts.rulebook import RULEBOOKS
 from ledger.codec import from_base64url
 from ledger.errors import InvariantBroken, Refused
-from ledger.executor import Head
+from ledger.executor import ExecutedBlock, Head
 from ledger.genesis import Origin, read_genesis
 from ledger.keys import Signer
 from ledger.log.note import VerifierKey, encode_vkey
@@ -54,11 +54,17 @@ class NodeCore:
         self._mempool = Mempool()
         self._decoder = TransactionDecoder(chain.executor.rulebook.message_type)
         self._engine = SoloEngine(
-            chain, self._mempool, clock=None if self._is_told else clock, on_failure=self._note_failure
+            chain,
+            self._mempool,
+            clock=None if self._is_told else clock,
+            on_failure=self._note_failure,
+            on_block=self._note_block,
         )
         self.origin = chain.origin
         self.chain = chain.origin.chain
         self.vkey, self.policy = make_policy(chain.origin)
+        self.on_block: Callable[[float, ExecutedBlock], None] = lambda _seconds, _block: None
+        """Called with each block and how long it took, before its senders are answered."""
         self.on_failure: Callable[[], None] = lambda: None
         """Called once if the engine has to stop: whoever runs the process ends it."""
         self._engine.start()
@@ -243,6 +249,15 @@ class NodeCore:
         finally:
             self._chain.close()
             self._chain.store.close()
+
+    @property
+    def now(self) -> int:
+        """The ledger's time for whatever is asked now: the clock's, or the head's where it has to be told."""
+        head = self.head.time
+        return head if self._is_told else max(head, self._clock())
+
+    def _note_block(self, seconds: float, block: ExecutedBlock) -> None:
+        self.on_block(seconds, block)
 
     def _note_failure(self) -> None:
         self.on_failure()

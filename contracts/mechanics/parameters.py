@@ -68,9 +68,11 @@ def get_value_at(record: Parameter | None, *, name: str, height: int) -> int:
 def with_change(record: Parameter | None, *, height: int, value: int, now: int) -> Parameter:
     """The record with another value from ``height``, without what is no longer in force.
 
-    A later announcement for the same height replaces an earlier one. Raises `Rejected` ``TOO_MANY_ANNOUNCED``.
+    A later announcement for the same height replaces an earlier one. Raises `Rejected`
+    ``TOO_MANY_ANNOUNCED``.
     """
-    before = [change for change in (record.changes if record is not None else ()) if change.height != height]
+    known = record.changes if record is not None else ()
+    before = [change for change in known if change.height != height]
     ahead = [change for change in before if change.height > now]
     in_force = [change for change in before if change.height <= now][-1:]
     check_announced(len(ahead))

@@ -63,6 +63,9 @@ def make_app(
     the node should stop.
     """
     metrics = metrics or Metrics()
+    core.on_block = lambda seconds, block: metrics.count_block(
+        seconds=seconds, outcomes=(outcome for answer in block.answers for outcome in answer.outcomes)
+    )
     metrics.watch(head=lambda: core.head, waiting=lambda: core.waiting, is_ready=lambda: core.is_ready)
     site = Site(
         core=core,

@@ -90,7 +90,7 @@ def _find_programs(view: View, role: Role, member_id: str, program: str | None) 
     see.
     """
     member: Member | None = view.get(MEMBER, member_id)
-    # For a member that is not there the same is looked up as for one that is, so the time taken tells nothing.
+    # For a member that is not there the same is looked up as for one that is: the time taken tells nothing.
     known = member or _NOBODY
     programs = get_readable_programs(role, member_id, known, view.get_issuers())
     if program is not None:

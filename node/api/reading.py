@@ -98,8 +98,8 @@ class View:
         self.core = site.core
         self.head: Head = site.core.head
         settings = site.core.origin.settings
-        # A system chain that was idle stands at its last block; what has come due since is already due.
-        now = self.head.time if settings.clock == "simulated" else max(self.head.time, site.clock())
+        # A chain that was idle stands at its last block; what has come due since is already due.
+        now = max(self.head.time, site.core.now)
         self.block = BlockContext(
             chain=site.core.chain,
             height=self.head.height + 1,

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import structlog
@@ -50,12 +51,14 @@ class SoloEngine:
         *,
         clock: Callable[[], int] | None,
         on_failure: Callable[[], None],
+        on_block: Callable[[float, ExecutedBlock], None],
     ) -> None:
         self._chain = chain
         self._mempool = mempool
         self._clock = clock
         """Milliseconds UTC, or None for a simulated chain."""
         self._on_failure = on_failure
+        self._on_block = on_block
         self._cutting = threading.Lock()
         self._stopping = threading.Event()
         self._was_quiet = True
@@ -134,7 +137,10 @@ class SoloEngine:
     def _make_block(self, waiting: list[Waiting], time: int) -> ExecutedBlock:
         """Execute, make durable, sign, answer, fold if due. Any fault but the asker's stops the engine."""
         try:
+            started = monotonic()
             block = self._chain.make_block([one.transaction for one in waiting], time=time)
+            if not block.is_empty:
+                self._on_block(monotonic() - started, block)
             self._answer(waiting, block)
             self._mempool.finish()
             self._chain.fold_if_due()

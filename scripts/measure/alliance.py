@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from typing import Any, Final
 
+from msgspec import UNSET
+
 from contracts.messages import Earn, Enrol, Exchange, Grant, OpenProgram, OpenSeries, Redeem
 from contracts.messages.consent_text import (
     Consent,
@@ -170,9 +172,9 @@ class Alliance:
     def _redeem(self, who: str, program: str, member: str) -> Redeem:
         points = self._random.randrange(1, 20)
         # At the custodian's own till, for its own program, the till's word is enough.
-        consent = None if who == program else self._consent("redeem", member, program, points, who)
+        consent = UNSET if who == program else self._consent("redeem", member, program, points, who)
         return Redeem(
-            **({} if consent is None else {"consent": consent}),
+            consent=consent,
             member=member,
             occurred_at=self.time,
             points=points,

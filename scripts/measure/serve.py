@@ -8,7 +8,9 @@ from pathlib import Path
 import uvicorn
 
 from node.api.app import make_app
-from node.core import NodeCore
+from node.api.server import make_server_config
+from node.core import NodeCore, get_system_time
+from node.process import tame_garbage_collector
 from node.tokens import TokenIssuer
 from scripts.measure.alliance import make_signer
 
@@ -16,5 +18,6 @@ from scripts.measure.alliance import make_signer
 def serve(path: Path, genesis: Sequence[bytes], seed: int, port: int) -> None:
     """Serve until terminated."""
     core = NodeCore.open(path, genesis=genesis, signer=make_signer(seed, "log"))
-    app = make_app(core, tokens=TokenIssuer(secret=bytes(32), chain=core.chain))
-    uvicorn.run(app, host="127.0.0.1", port=port, log_level="error", access_log=False)
+    tokens = TokenIssuer(secret=bytes(32), chain=core.chain, clock=get_system_time)
+    tame_garbage_collector()
+    uvicorn.Server(make_server_config(make_app(core, tokens=tokens), port=port)).run()

@@ -106,7 +106,11 @@ class NodeProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        status = self._process.poll()
         self.stop(seconds=_STOP_SECONDS if kind is None else _INTERRUPTED_SECONDS)
+        if status is not None and isinstance(error, Exception):
+            # Whatever went wrong then, this is why.
+            raise self._tell_end(status) from error
 
     @property
     def pid(self) -> int:
@@ -115,8 +119,7 @@ class NodeProcess:
 
     def wait(self) -> None:
         """Until it ends by itself, which it should not. Raises `NodeFailed`."""
-        status = self._process.wait()
-        raise NodeFailed(f"the node ended with status {status}: {self._get_last_words()}")
+        raise self._tell_end(self._process.wait())
 
     def stop(self, *, seconds: float = _STOP_SECONDS) -> None:
         """The node has finished the block in hand, stored everything and is gone."""
@@ -145,6 +148,9 @@ class NodeProcess:
             self._process.wait(_STOP_SECONDS)
             raise NodeFailed(f"the node did not start: {self._get_last_words()}")
         return line
+
+    def _tell_end(self, status: int) -> NodeFailed:
+        return NodeFailed(f"the node ended with status {status}: {self._get_last_words()}")
 
     def _get_last_words(self) -> str:
         lines = self._log.read_text(errors="replace").splitlines()

@@ -18,7 +18,7 @@ from rich.table import Table
 from scripts.year.alliance import OPERATOR, get_names
 from scripts.year.results import Results, Row, get_total
 
-_PLAIN_WIDTH: Final = 150
+_PLAIN_WIDTH: Final = 160
 _LINE_SECONDS: Final = 5.0
 _MICROS_PER_CENT: Final = 10_000
 _HALF_CENT: Final = 5_000
@@ -99,7 +99,7 @@ class Meter:
 def show_merchants(console: Console, results: Results, *, currency: str) -> None:
     """The table a merchant."""
     table = Table(title=f"The year, merchant by merchant (points; money in {currency})", title_justify="left")
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for header, _ in (*_COLUMNS, *_MONEY_COLUMNS):
         table.add_column(header, justify="right")
     names = get_names()

@@ -34,22 +34,28 @@ from contracts.messages import (
 )
 from contracts.messages.registry import ParticipantKey
 from ledger.errors import Refused
+from ledger.outcome import Lot
 from ledger.values import AMOUNT_MAX, BALANCE_MAX, PAR_MAX, POINTS_MAX
 from tests.contracts.alliance import OUTCOMES, Alliance
 from tests.contracts.cast import (
     ANNA,
     BORIS,
+    CINEMA,
     CLARA,
     FRESH,
     PARTICIPANTS,
+    PETROL,
     PROGRAMS,
     PURPOSES,
     STRANGER,
+    TODAY,
+    grant,
     make_signer,
     member_id,
     public_of,
 )
 from tests.contracts.letters import make_nonce, prove_possession, sign_choice, sign_consent
+from tests.contracts.purchases import buy, convert
 
 KINDS = ("earn", "redeem", "exchange_out", "exchange_in", "custody")
 CHOICES = ("stop_replacement", "custodian_on", "custodian_off", "till_on", "till_off")
@@ -232,3 +238,14 @@ def test_whatever_is_asked_there_is_an_answer_and_every_sum_holds(seed):
     crowd.alliance.check()
     assert codes["OK"] > 100
     assert len(codes) > 30, "not much of it was hostile"
+
+
+def test_nobody_can_close_anothers_account_with_small_change(alliance):
+    """64 exchanges of one point each, delivered to somebody who never asked: they can earn all the same."""
+    alliance.must(PETROL, grant("exchange_out", "mile", CINEMA))
+    alliance.must(CINEMA, grant("exchange_in", "star", PETROL))
+    alliance.place(CLARA, "mile", *[Lot(TODAY + 30 + number, 5, 5, "mile-1", 0) for number in range(64)])
+    for number in range(64):
+        told = {"points": 5, "reference": f"x-{number}"}
+        convert(alliance, member=CLARA, recipient=BORIS, program="mile", target="star", **told)
+    assert buy(alliance, CINEMA, member=BORIS, program="star").code == "OK"

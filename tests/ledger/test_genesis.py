@@ -18,7 +18,7 @@ from ledger.genesis import (
 from ledger.keys import SMALL_ORDER_ENCODINGS
 from ledger.log.merkle import compute_root, leaf_hash
 from ledger.values import FOREVER
-from tests.contracts.alliance import PURPOSES, Alliance
+from tests.contracts.alliance import Alliance
 from tests.contracts.cast import FRESH, OPERATOR, PETROL, START, make_participant, make_signer, public_of
 
 SETTINGS = Genesis(
@@ -43,10 +43,11 @@ def leaves(**changes) -> list[bytes]:
 def test_the_leaves_are_settings_then_participants_in_order():
     written = encode_genesis(SETTINGS, list(reversed(PARTICIPANTS)))
     assert written == leaves()
+    log_key = public_of(make_signer("log")).encode()
     assert written[0] == (
-        b'{"@type":"genesis","clock":"simulated","currency":"CNY","engine":"solo","log_key":"%b","name":"small",'
-        b'"operator":"clearing","parameters":[],"rulebook":1,"time":1700000000000,"utc_offset_minutes":480}'
-        % public_of(make_signer("log")).encode()
+        b'{"@type":"genesis","clock":"simulated","currency":"CNY","engine":"solo","log_key":"%b",'
+        b'"name":"small","operator":"clearing","parameters":[],"rulebook":1,"time":1700000000000,'
+        b'"utc_offset_minutes":480}' % log_key
     )
     starts = [leaf[:61] for leaf in written[1:]]
     assert all(start.startswith(b'{"@type":"genesis_participant","keys":[{"public":"') for start in starts)

@@ -4,24 +4,38 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.properties.draw_accounts import find_account, find_tight_grant
 from tests.properties.draw_consent import CONSENT_TWISTS, sign_consent
 from tests.properties.draws import DAY, Draws
 from tests.properties.model_values import ceiling_of, floor_of
 
 NOWHERE = "nowhere"
 TWISTS = ("again", "conflict", "next_day", "day_before", "future", "edge_future", "old", "edge_old")
-EARN_TWISTS = (*TWISTS, "no_program", "bare", "no_member", "ungranted", "huge", "crumb", "collector", "whale")
+EARN_TWISTS = (
+    *TWISTS,
+    *("no_program", "bare", "no_member", "ungranted", "huge", "crumb", "collector", "whale", "budget_edge"),
+)
 REDEEM_TWISTS = (
     *TWISTS,
     *CONSENT_TWISTS,
-    *("no_program", "no_member", "ungranted", "too_many", "all", "till", "expired_lot"),
+    *(
+        "no_program",
+        "no_member",
+        "ungranted",
+        "too_many",
+        "all",
+        "till",
+        "expired_lot",
+        "last_day",
+        "budget_edge",
+    ),
 )
 EXCHANGE_TWISTS = (
     *TWISTS,
     *CONSENT_TWISTS,
     *("no_program", "no_target", "same", "no_series", "future_series", "bare", "no_member", "no_recipient"),
     *("early_rate", "late_rate", "greedy", "greedy", "tiny", "too_many", "all", "gift", "collector"),
-    *("whale", "whale", "wrong_least"),
+    *("whale", "whale", "wrong_least", "several", "several"),
 )
 
 
@@ -74,6 +88,9 @@ def earn(draws: Draws, sender: str) -> dict[str, Any]:
         amount = rng.choice((10**15, 10**9 * 333_334, 10**9 * 333_334 + 333_333, 10**9 * 333_335))
     elif twist == "crumb":
         amount = rng.choice((0, 1, 333_333, 999_999))
+    if twist == "budget_edge" and (tight := find_tight_grant(draws, sender, "earn")) is not None:
+        program, left = tight
+        amount = (left + rng.randrange(2)) * draws.state.programs[program].spend_per_point
     if draws.collector[0] == sender and (twist == "collector" or rng.random() < 0.25):
         program, member = draws.collector[1:]
     elif draws.whale[0] == sender and twist in ("whale", "huge"):
@@ -89,26 +106,6 @@ def earn(draws: Draws, sender: str) -> dict[str, Any]:
     }
 
 
-def find_account(draws: Draws, twist: str | None, programs: list[str]) -> tuple[str, str] | None:
-    """An account with points in one of these programs; for some twists one whose member fits."""
-    state = draws.state
-    if twist in ("waiting", "foreign_custody"):
-        fitting = []
-        for member, program in draws.accounts:
-            known = state.members[member].at(draws.time)
-            if program not in programs or state.programs[program].issuer == known.custodian:
-                continue
-            if (known.waits_until > draws.time) if twist == "waiting" else (known.public is None):
-                fitting.append((member, program))
-        tight = [account for account in fitting if draws.is_tight(account)]
-        return draws.rng.choice(tight or fitting) if fitting else None
-    here = [program for program in programs if draws.holders.get(program)]
-    if not here:
-        return None
-    program = draws.rng.choice(here)
-    return draws.rng.choice(draws.holders[program]), program
-
-
 def redeem(draws: Draws, sender: str) -> dict[str, Any]:
     rng = draws.rng
     twist = draws.twist(REDEEM_TWISTS)
@@ -117,10 +114,9 @@ def redeem(draws: Draws, sender: str) -> dict[str, Any]:
         programs = (
             draws.programs_for(sender, "redeem") if twist != "ungranted" else sorted(draws.state.programs)
         )
-        account = find_account(draws, twist, programs) or (
-            draws.member(),
-            draws.program_for(sender, "redeem"),
-        )
+        tight = find_tight_grant(draws, sender, "redeem") if twist == "budget_edge" else None
+        account = find_account(draws, twist, [tight[0]] if tight else programs)
+        account = account or (draws.member(), draws.program_for(sender, "redeem"))
         spendable = draws.spendable(*account)
         points = rng.randrange(1, 1 + rng.choice((spendable, min(spendable, 20)))) if spendable else 1
         everything = max(1, spendable)
@@ -128,7 +124,10 @@ def redeem(draws: Draws, sender: str) -> dict[str, Any]:
             "too_many": spendable + 1,
             "all": everything,
             "foreign_custody": everything,
+            "last_day": everything,
         }.get(twist or "", points)
+        if tight:
+            points = tight[1] + rng.randrange(2)
         if twist in ("open_above", "open_edge"):
             points = draws.parameter("open_consent_points_max") + (twist == "open_above")
         elif twist == "expired_lot":
@@ -186,6 +185,9 @@ def new_exchange(draws: Draws, twist: str | None) -> dict[str, Any]:
         recipient = member
     held = state.accounts.get((member, program), ())
     like = rng.choice(held)[0] if held else (0, 0, "s0", 0)
+    if twist == "several" and held:
+        names = [other[2] for other, _ in held]
+        like = max((other for other, _ in held), key=lambda other: names.count(other[2]))
     there = draws.spendable(member, program, like[2])
     points = rng.choice((rng.randrange(1, there + 1), there)) if there else 5
     everything = max(1, there)
@@ -193,6 +195,7 @@ def new_exchange(draws: Draws, twist: str | None) -> dict[str, Any]:
         "too_many": there + 1,
         "all": everything,
         "foreign_custody": everything,
+        "several": everything,
         "tiny": 1,
     }.get(twist or "", points)
     rates = quote(draws, program, like[2], target)

@@ -26,6 +26,7 @@ class Draws:
         self.model = model
         self.rng = alliance.rng
         self.time = model.time
+        self.today = 0
         self.height = 1
         self.state: State = model.state
         self.done: dict[tuple[str, str], list[dict[str, Any]]] = {}
@@ -47,6 +48,7 @@ class Draws:
     def look(self, time: int) -> None:
         """The view as of now, for a block at ``time``."""
         self.time = time
+        self.today = self.model.block_at(time).day
         self.height = self.model.height + 1
         state = self.state = self.model.state
         self.accounts = [account for account, lots in state.accounts.items() if lots]
@@ -96,11 +98,10 @@ class Draws:
         return self.rng.choice(granted or sorted(self.state.programs))
 
     def spendable(self, member: str, program: str, series: str | None = None) -> int:
-        today = self.model.block_at(self.time).day
         return sum(
             points
             for (expires, _, name, _), points in self.state.accounts.get((member, program), ())
-            if expires >= today and series in (None, name)
+            if expires >= self.today and series in (None, name)
         )
 
     def is_tight(self, account: tuple[str, str]) -> bool:

@@ -6,25 +6,17 @@ draws the same history, whatever machine it runs on.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from tests.properties import draw_members, draw_points, draw_registry
 from tests.properties.alliance import PARTICIPANTS, START, Alliance
 from tests.properties.draws import DAY, Draws
+from tests.properties.founding import found
 from tests.properties.model import Answer, Model
 from tests.properties.model_values import FOREVER
 
 Transaction = dict[str, Any]
 SECOND, HOUR = 1_000, 3_600_000
-ISSUED = {
-    "books": ("books", "dust", "gold"),
-    "cinema": ("cinema", "stamps"),
-    "fresh": ("fresh", "fresh.club"),
-    "op": ("op",),
-    "petrol": ("bare", "petrol"),
-}
-PARS = {"dust": (1, 1), "gold": (5_000_000, 5_000_000)}
 KINDS_OF = {
     "govern": {
         "open_series": 8,
@@ -64,70 +56,12 @@ class History:
         self.sent: list[Transaction] = []
         self.aborted: list[tuple[str, str, list[dict[str, Any]]]] = []
         """Atomic transactions of which nothing happened: what they asked can be asked again."""
-        self.founding = list(self.found())
+        self.founding = list(found(self))
 
     def send(self, sender: str, purpose: str, messages: list[dict[str, Any]], **header: Any) -> Transaction:
         pair = self.fit_pairs(sender, purpose, None)[-1]
         honest = {"id": self.alliance.next_id("t-"), "not_after": START + HOUR}
         return self.alliance.sign_transaction(pair, sender, messages, **{**honest, **header})
-
-    def found(self) -> Iterator[list[Transaction]]:
-        """The founding blocks: programs with their first series and their grants; then members."""
-        block = []
-        for issuer, programs in ISSUED.items():
-            messages: list[dict[str, Any]] = []
-            for program in programs:
-                rate = {"spend_per_point": 333_334 if program in PARS else 10**6}
-                messages.append({"@type": "open_program", "name": "积分", "program": program, **rate})
-                if program != "bare":
-                    accrue, redeem = PARS.get(program, (20_000 + 1_117 * len(program), 20_000))
-                    messages.append(
-                        {
-                            "@type": "open_series",
-                            "effective_height": 2,
-                            "expiry_months": 0 if program in (*PARS, "stamps") else 12,
-                            "par_accrue": accrue,
-                            "par_redeem": redeem,
-                            "program": program,
-                            "series": "s0",
-                        }
-                    )
-                messages += [
-                    {
-                        "@type": "grant",
-                        "budget_day": 10**15,
-                        "budget_total": 10**15,
-                        "expires": START + 40_000 * DAY,
-                        "kind": kind,
-                        "program": program,
-                        "to": to,
-                    }
-                    for kind in draw_registry.KINDS
-                    for to in PARTICIPANTS
-                    if to != issuer and program not in PARS
-                ]
-            if issuer == "op":
-                messages.append(
-                    {
-                        "@type": "set_parameter",
-                        "effective_height": 2,
-                        "parameter": "par_floor_micros",
-                        "value": 10_000,
-                    }
-                )
-            block.append(self.send(issuer, "govern", messages))
-        yield block
-        yield [self.send(who, "custody", list(self.enrolments(12))) for who in PARTICIPANTS]
-
-    def enrolments(self, count: int) -> Iterator[dict[str, Any]]:
-        for _ in range(count):
-            member = self.alliance.new_member()
-            message: dict[str, Any] = {"@type": "enrol", "member": member}
-            if self.rng.random() < 0.6:
-                message["key"] = draw_members.new_member_key(self.draws, member, None)
-            yield message
-        self.draws.collector = (*self.draws.collector[:2], member)
-        self.draws.whale = (*self.draws.whale[:3], member)
 
     def draw_time(self) -> int:
         """Mostly moments later; at times the edge of a day, a key's last moment, or years."""
@@ -151,6 +85,10 @@ class History:
             return time + rng.randrange(20, 70) * DAY
         if chance < 0.98:
             return time + rng.randrange(300, 500) * DAY
+        if chance < 0.99:  # right after, or on, the day on which most lots lapse next
+            lapses = [day for day, _, _ in self.model.state.due if day >= self.draws.today]
+            after = (min(lapses) + 1) * DAY - self.model.offset * 60_000 if lapses else time
+            return max(time, after + rng.choice((-1, 0, 0)))
         members = self.model.state.members.values()
         edges = [member.pending[1] for member in members if member.pending]
         edges += [member.waits_until for member in members]
@@ -174,9 +112,25 @@ class History:
         if self.rng.random() < 0.015:
             sender, messages = draw_registry.announce_many(self.draws)
             block.append(self.send(sender, "govern", messages, not_after=time + 10 * SECOND))
+        if self.rng.random() < 0.02:
+            block += self.use_new_key()
         if block and self.rng.random() < 0.08:
             block.append(self.rng.choice(block))
         return time, block
+
+    def use_new_key(self) -> list[Transaction]:
+        """A key that is added, and used in the same block already."""
+        pair = self.alliance.new_key_of("cinema", "till")
+        added = {"@type": "add_key", "public": pair.public, "purpose": "till"}
+        deadline = {"not_after": self.draws.time + 10 * SECOND}
+        used = self.alliance.sign_transaction(
+            pair,
+            "cinema",
+            [draw_points.earn(self.draws, "cinema")],
+            id=self.alliance.next_id("t-"),
+            **deadline,
+        )
+        return [self.send("cinema", "govern", [added], **deadline), used]
 
     def fill_collector(self) -> list[Transaction]:
         """One more series, and points of the open one for the account that is to have all the lots."""
@@ -264,7 +218,8 @@ class History:
         pairs = owned.get((sender, purpose), owned[sender, "govern"])
         keys = self.model.state.keys
         valid = [pair for pair in pairs if pair.id in keys and keys[pair.id].valid_to == FOREVER]
-        return pairs if twist == "old_key" or not valid else valid
+        revoked = [pair for pair in pairs if pair not in valid]
+        return (revoked if twist == "old_key" else valid) or pairs
 
     def learn(self, transactions: list[Transaction], answers: list[Answer]) -> None:
         """What the model answered is what later draws repeat, contradict or build on."""

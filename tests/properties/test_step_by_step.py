@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from tests.properties.draws import DAY
-from tests.properties.history import ISSUED, History
+from tests.properties.founding import ISSUED
+from tests.properties.history import History
 from tests.properties.machine import Machine
 from tests.properties.promises import check_agreement, check_sums
 from tests.properties.witness import Witness

@@ -37,12 +37,13 @@ def test_every_connection_keeps_the_promise_of_durability(store):
             connection.close()
 
 
-def test_a_database_that_cannot_promise_it_is_not_opened():
-    # In memory there is no write-ahead log: SQLite answers `memory` where it was asked for WAL, and says no more.
+def test_a_database_that_cannot_promise_it_is_not_opened(tmp_path):
+    # A file system that knows no locks has no write-ahead log: SQLite keeps to what it had and says nothing.
+    engine = open_sqlite(Path(f"file:{tmp_path}/ledger.db?nolock=1&uri=true"))
     with pytest.raises(InvariantBroken) as refused:
-        open_sqlite(Path(":memory:")).connect()
+        engine.connect()
     assert refused.value.code == "DATABASE_NOT_DURABLE"
-    assert refused.value.facts == {"pragma": "journal_mode", "expected": "wal", "found": "memory"}
+    assert refused.value.facts == {"pragma": "journal_mode", "expected": "wal", "found": "delete"}
 
 
 def test_all_tables_are_strict_and_every_state_table_is_there(store, tmp_path):
@@ -84,12 +85,14 @@ def test_what_was_stopped_lies_in_two_files_and_nothing_beside_them(town):
     assert {name for name, size in left.items() if size} == set(FILES)
 
 
-def test_two_nodes_over_one_log_never_make_it_two(town):
-    """The data directory's lock keeps a second process out. Were it not there, the log's own keys would: the second
-    block at one place is refused by the database, and who met that stops.
+def test_two_nodes_over_one_log_never_make_it_two(town, monkeypatch):
+    """The lock of the data directory keeps a second process out. Were it not there, the log's own keys would:
+    the database refuses a second block at one place, and whoever wanted to write it stops.
     """
-    one, other = town.open(), None
+    monkeypatch.setattr("node.engine.solo._IDLE_SECONDS", 30.0)
+    one = town.open()
     town.settle(one)
+    one._chain.fold_all()
     other = town.open()
     assert codes_of(submit(one, town.sign(FRESH, "one", town.earn(1)))) == {"OK"}
     leaves = one.read_leaves(0, one.head.size)

@@ -1,4 +1,4 @@
-"""The fold as the place where the state comes from: the same answers as one big dictionary gives, at every moment."""
+"""The fold as where the state comes from: at every moment the two answer as one big dictionary would."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_records_are_found_by_key_replaced_and_removed(store):
     )[1:]
 
 
-@pytest.mark.parametrize("key", ["a'b", 'a"b', "a\\b", "a,b", "[1]", "a\x00b", "通分", "a%b_c", "", " "])
+@pytest.mark.parametrize("key", ["a'b", 'a"b', "a\\b", "a,b", "[1]", "通分", "a%b_c", "", " "])
 def test_no_key_is_taken_for_something_else(store, key):
     fold(store, 1, tally={key: 1, "other": 2})
     assert store.fold.load({"tally": [key]}) == [("tally", key, 1)]
@@ -128,6 +128,11 @@ class Model:
         for table, records in state.commit().records.items():
             self._unfolded.setdefault(table, {}).update(records)
 
+    def trade(self) -> None:
+        self.check()
+        self.block()
+        self.check()
+
     def check(self) -> None:
         for table, records in self.tables.items():
             for _ in range(5):
@@ -151,17 +156,16 @@ class Model:
 @pytest.mark.parametrize("keep_below", [0, 10, 10**6])
 @pytest.mark.parametrize("seed", range(3))
 def test_the_state_over_a_fold_answers_as_if_all_of_it_were_in_memory(store, seed, keep_below):
-    """At every moment: before a fold, while it is on its way, when it is written and not yet known to be, after."""
+    """At every moment: before a fold, while it is on its way, when it is written and nobody knows, after."""
     model = Model(store, seed)
     for _ in range(ROUNDS):
-        model.block()
-        model.check()
+        model.trade()
         changes = model.begin_fold()
-        for step in (lambda: None, lambda: model.write_fold(changes), lambda: model.end_fold(keep_below)):
-            step()
-            model.check()
-            model.block()
-            model.check()
+        model.trade()
+        model.write_fold(changes)
+        model.trade()
+        model.end_fold(keep_below)
+        model.trade()
     restarted = State(store.tables, store.fold, resident=["supply"])
     model.write_fold(model.begin_fold())
     for table, records in model.tables.items():
@@ -172,7 +176,7 @@ def test_the_state_over_a_fold_answers_as_if_all_of_it_were_in_memory(store, see
 
 
 def test_a_reader_on_another_thread_never_sees_a_value_that_was_not_committed(store):
-    """One record counts up. Whatever a reader sees was true then, and it never sees an older value after a newer."""
+    """One record counts up. Whatever a reader sees was true then, and never is an older value seen later."""
     state = State(store.tables, store.fold)
     is_over = []
 

@@ -1,4 +1,4 @@
-"""Look-ups answer the same wherever their rows are just then: in memory, on their way to the disk, or in segments of it.
+"""Look-ups answer the same wherever their rows are: in memory, on their way to the disk, in segments on it.
 
 What they must answer is worked out from the leaves alone, by reading every one of them.
 """
@@ -32,7 +32,7 @@ MESSAGES = msgspec.json.Decoder(Message | SystemMessage)
 @pytest.fixture(scope="module")
 def story(tmp_path_factory):
     """Time and transactions of each block."""
-    return list(Story(Town(tmp_path_factory.mktemp("town"), kind="simulated"), 4).tell(days=80))
+    return list(Story(Town(tmp_path_factory.mktemp("town"), kind="simulated"), 4).tell(days=60))
 
 
 class Truth:
@@ -79,13 +79,13 @@ def check(core) -> None:
     assert len(truth.references) > 30
     size = core.head.size
     for member in [*truth.history, "m_" + "0" * 26]:
-        for program in (None, "leaf", "mile", "other"):
+        for program in (None, "leaf", "other"):
             everything = core.find_history(member, program, None, 10**6)
             assert everything == truth.find_history(member, program, size, 10**6)
             before, limit = draw.randint(0, size + 9), draw.choice((1, 2, 7, 50))
             expected = truth.find_history(member, program, before, limit)
             assert core.find_history(member, program, before, limit) == expected
-            assert turn_pages(core, member, program, limit=3) == everything
+        assert turn_pages(core, member, "leaf", limit=5) == core.find_history(member, "leaf", None, 10**6)
     for (sender, reference), indexes in truth.references.items():
         assert core.find_order(sender, reference) == indexes
         assert core.find_order(sender + "x", reference) == []

@@ -1,0 +1,79 @@
+"""The first blocks of every random history: programs, series, grants and members, all of them honest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tests.properties import draw_members, draw_registry
+from tests.properties.alliance import PARTICIPANTS, START
+from tests.properties.draws import DAY
+
+ISSUED = {
+    "books": ("books", "dust", "gold"),
+    "cinema": ("cinema", "stamps"),
+    "fresh": ("fresh", "fresh.club"),
+    "op": ("op",),
+    "petrol": ("bare", "petrol"),
+}
+PARS = {"dust": (1, 1), "gold": (5_000_000, 5_000_000)}
+
+
+def found(history: Any) -> Iterator[list[dict[str, Any]]]:
+    """The founding blocks: programs with their first series and their grants; then members."""
+    block = []
+    for issuer, programs in ISSUED.items():
+        messages: list[dict[str, Any]] = []
+        for program in programs:
+            rate = {"spend_per_point": 333_334 if program in PARS else 10**6}
+            messages.append({"@type": "open_program", "name": "积分", "program": program, **rate})
+            if program != "bare":
+                accrue, redeem = PARS.get(program, (20_000 + 1_117 * len(program), 20_000))
+                messages.append(
+                    {
+                        "@type": "open_series",
+                        "effective_height": 2,
+                        "expiry_months": 0 if program in (*PARS, "stamps") else 12,
+                        "par_accrue": accrue,
+                        "par_redeem": redeem,
+                        "program": program,
+                        "series": "s0",
+                    }
+                )
+            messages += [
+                {
+                    "@type": "grant",
+                    "budget_day": 10**15,
+                    "budget_total": 10**15,
+                    "expires": START + 40_000 * DAY,
+                    "kind": kind,
+                    "program": program,
+                    "to": to,
+                }
+                for kind in draw_registry.KINDS
+                for to in PARTICIPANTS
+                if to != issuer and program not in PARS
+            ]
+        if issuer == "op":
+            messages.append(
+                {
+                    "@type": "set_parameter",
+                    "effective_height": 2,
+                    "parameter": "par_floor_micros",
+                    "value": 10_000,
+                }
+            )
+        block.append(history.send(issuer, "govern", messages))
+    yield block
+    yield [history.send(who, "custody", list(enrolments(history, 12))) for who in PARTICIPANTS]
+
+
+def enrolments(history: Any, count: int) -> Iterator[dict[str, Any]]:
+    for _ in range(count):
+        member = history.alliance.new_member()
+        message: dict[str, Any] = {"@type": "enrol", "member": member}
+        if history.rng.random() < 0.6:
+            message["key"] = draw_members.new_member_key(history.draws, member, None)
+        yield message
+    history.draws.collector = (*history.draws.collector[:2], member)
+    history.draws.whale = (*history.draws.whale[:3], member)
