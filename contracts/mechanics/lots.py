@@ -6,6 +6,8 @@ cannot be spent, even before its expiry entry; neither can one that is still coo
 
 from __future__ import annotations
 
+from typing import Final
+
 from contracts.mechanics.due_work import get_due_change
 from ledger.errors import Rejected
 from ledger.outcome import Lot
@@ -57,13 +59,17 @@ def take_lots(account: Account, points: int, *, day: int, series: str | None = N
     raise Rejected("INSUFFICIENT_POINTS", needed=points, available=points - wanted)
 
 
-def check_room(account: Account, new: list[Lot]) -> None:
+LOTS_FROM_OTHERS_MAX: Final = 32
+"""What somebody else delivers opens no more lots than this: room is left for what a member earns."""
+
+
+def check_room(account: Account, new: list[Lot], *, lots_max: int = LOTS_MAX) -> None:
     """The account can take these lots. Raises `Rejected` ``LOT_LIMIT`` or ``BALANCE_LIMIT``."""
-    if len(account.lots) + len(new) <= LOTS_MAX and account.points <= BALANCE_MAX - LOTS_MAX * POINTS_MAX:
+    if len(account.lots) + len(new) <= lots_max and account.points <= BALANCE_MAX - LOTS_MAX * POINTS_MAX:
         return  # even if none of them merged
     likes = {(lot.expires, lot.series, lot.spendable_from) for lot in account.lots}
     likes.update((lot.expires, lot.series, lot.spendable_from) for lot in new)
-    if len(likes) > LOTS_MAX:
+    if len(likes) > max(lots_max, len(account.lots)):
         raise Rejected("LOT_LIMIT", lots=len(likes))
     if account.points + sum(lot.points for lot in new) > BALANCE_MAX:
         raise Rejected("BALANCE_LIMIT", points=account.points)

@@ -97,7 +97,7 @@ def set_member_choice(state: StateView, asked: Asked, message: SetMemberChoice) 
     if state.get(NONCE, nonce) is not None:
         raise Rejected("CONSENT_USED", nonce=message.nonce)
     record = replace(member, key=current, key_trusted_at=trusted_at)
-    if current == member.pending:  # the replacement has taken effect meanwhile
+    if member.pending and member.pending_at <= block.time:  # the replacement has taken effect meanwhile
         record = replace(record, pending="", pending_at=0)
     if message.choice == "stop_replacement":
         if not record.pending:

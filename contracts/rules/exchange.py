@@ -19,7 +19,14 @@ from msgspec import UNSET
 from contracts.mechanics.clearing import compute_exchange_legs
 from contracts.mechanics.consent import check_consent, get_nonce_key
 from contracts.mechanics.grants import check_grants, use_grant
-from contracts.mechanics.lots import check_room, get_account, get_expiry_changes, reads_account, take_lots
+from contracts.mechanics.lots import (
+    LOTS_FROM_OTHERS_MAX,
+    check_room,
+    get_account,
+    get_expiry_changes,
+    reads_account,
+    take_lots,
+)
 from contracts.mechanics.members import get_member
 from contracts.mechanics.records import MEMBER, NONCE
 from contracts.mechanics.references import check_reference, reads_reference
@@ -31,7 +38,7 @@ from ledger.outcome import Lot, Outcome
 from ledger.posting import EXCHANGED_IN, EXCHANGED_OUT, Posting
 from ledger.rule import Asked, BlockContext, Decision, Rule
 from ledger.state import Key, StateView
-from ledger.values import POINTS_MAX
+from ledger.values import LOTS_MAX, POINTS_MAX
 
 
 def compute_exchange(*, points: int, par_redeem: int, par_accrue: int) -> tuple[int, int]:
@@ -96,7 +103,8 @@ def exchange(state: StateView, asked: Asked, message: Exchange) -> Decision:
     lots = take_lots(account, taken, day=block.day, series=message.series)
     recipient = get_account(state, message.recipient, message.target)
     given = apportion(lots, received, new)
-    check_room(recipient, given)
+    is_own = message.recipient == message.member
+    check_room(recipient, given, lots_max=LOTS_MAX if is_own else LOTS_FROM_OTHERS_MAX)
 
     # POST
     changes += get_expiry_changes(recipient, message.recipient, message.target, given)

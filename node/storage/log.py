@@ -16,7 +16,7 @@ from ledger.errors import InvariantBroken
 from ledger.executor import ExecutedBlock
 from ledger.leaves import BLOCK_START
 from ledger.log.merkle import compute_leaf_hashes
-from ledger.log.tiles import TILE_WIDTH, FullTile, decode_bundle, encode_bundle
+from ledger.log.tiles import TILE_WIDTH, FullTile, HashTree, decode_bundle, encode_bundle
 from node.storage.database import Readers
 
 
@@ -35,6 +35,7 @@ class LogStore:
         """The leaves before the first block are durable."""
         with self._engine.begin() as connection:
             self._write_leaves(connection, 0, leaves)
+            self._write_tiles(connection, HashTree().extend(compute_leaf_hashes(leaves)))
         self.size = len(leaves)
 
     def hold(self, tiles: Sequence[FullTile]) -> None:
@@ -54,11 +55,7 @@ class LogStore:
                 "INSERT INTO block (last, height, time) VALUES (?, ?, ?)",
                 (block.head.size - 1, block.head.height, block.time),
             )
-            if tiles:
-                connection.exec_driver_sql(
-                    "INSERT INTO tile (level, position, data) VALUES (?, ?, ?)",
-                    [(tile.level, tile.index, tile.data) for tile in tiles],
-                )
+            self._write_tiles(connection, tiles)
         self.size = block.head.size
 
     def check_read_back(self, first: int, leaf_hashes: Sequence[bytes]) -> None:
@@ -190,6 +187,14 @@ class LogStore:
             position += room
         if rows:
             connection.exec_driver_sql("INSERT INTO segment (first, data) VALUES (?, ?)", rows)
+
+    @staticmethod
+    def _write_tiles(connection: Connection, tiles: Sequence[FullTile]) -> None:
+        if tiles:
+            connection.exec_driver_sql(
+                "INSERT INTO tile (level, position, data) VALUES (?, ?, ?)",
+                [(tile.level, tile.index, tile.data) for tile in tiles],
+            )
 
     def _segment_start(self, index: int) -> int:
         """Where the row that holds this leaf begins."""

@@ -31,9 +31,11 @@ def make_row(like: LotKey, points: int) -> list[Any]:
     return [expires, opened, points, series, spendable_from]
 
 
-def check_room(state: State, member: str, program: str, gains: list[tuple[LotKey, int]]) -> None:
+def check_room(
+    state: State, member: str, program: str, gains: list[tuple[LotKey, int]], most: int = LOTS_MAX
+) -> None:
     lots = state.lots_after(member, program, gains)
-    if len(lots) > LOTS_MAX:
+    if len(lots) > max(most, len(state.lots_after(member, program, []))):
         reject("LOT_LIMIT")
     if sum(points for _, points in lots) > BALANCE_MAX:
         reject("BALANCE_LIMIT")
@@ -182,7 +184,7 @@ def exchange(state: State, block: Block, sender: str, message: dict[str, Any]) -
     taken = take_lots(state, block, (member, program), x, message["series"])
     policy = last_day(block.day, opened.expiry_months)
     gains = apportion(taken, y, policy, opened.opened, name)
-    check_room(state, recipient, target, gains)
+    check_room(state, recipient, target, gains, LOTS_MAX if recipient == member else 32)
     legs = make_legs(
         ("exchange", giver, taker, y * par_accrue),
         ("rounding", giver, f"rounding:{giver}", x * par_redeem - y * par_accrue),

@@ -34,6 +34,14 @@ def test_killed_after_a_step_of_a_commit_nothing_acknowledged_is_lost(mortuary, 
     mortuary.bury(left=left)
 
 
+@pytest.mark.parametrize("occurrence", [1, 20], ids=["early", "late"])
+def test_killed_in_the_middle_of_writing_a_block_nothing_of_it_is_there(mortuary, occurrence):
+    left = mortuary.kill("node.storage.log:LogStore._write_leaves:after", occurrence)
+    assert max((line["height"] for line in mortuary.diary), default=0) == occurrence - 1
+    assert sum(leaf.startswith(b'{"@type":"block"') for leaf in left.leaves) == occurrence - 1
+    mortuary.bury(left=left)
+
+
 @pytest.mark.parametrize("occurrence", [1, 5], ids=["early", "late"])
 @pytest.mark.parametrize("step", ["noted", "folded"])
 def test_killed_around_a_fold_nothing_acknowledged_is_lost(mortuary, step, occurrence):

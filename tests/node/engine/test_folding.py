@@ -131,7 +131,7 @@ def test_a_node_stopped_by_a_fault_does_not_fold_what_is_in_doubt(town, core, ga
     assert core._chain.store.log.size > core.head.size
 
 
-def test_a_record_that_was_emptied_is_gone_after_the_fold_too(town, core, gate):
+def test_a_record_that_was_emptied_is_gone_after_the_fold_too(town, core):
     submit(core, town.sign(FRESH, "earn", town.earn(1, points=5)))
     core._chain.fold_all()
     submit(core, town.sign(FRESH, "spend", town.redeem(1, points=5)))
