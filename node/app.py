@@ -86,7 +86,11 @@ def serve(
             stop.ask()
         try:
             app = make_app(core, tokens=open_tokens(config), origins=origins, on_broken=stop.ask)
-            server = _Server(make_server_config(app), lambda: announce(config, _get_address(listener)))
+            server = _Server(
+                make_server_config(app),
+                announce=lambda: announce(config, _get_address(listener)),
+                close_intake=core.close_intake,
+            )
             tame_garbage_collector()
             if stop.hand_over(server):
                 server.run(sockets=[listener])
@@ -97,17 +101,25 @@ def serve(
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn, which tells when it can be reached."""
+    """Uvicorn, which tells when it can be reached, and lets nobody wait for a block that will not come."""
 
-    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, *, announce: Callable[[], None], close_intake: Callable[[], None]
+    ) -> None:
         super().__init__(config)
         self._announce = announce
+        self._close_intake = close_intake
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Reachable from here on, and said so."""
         await super().startup(sockets)
         if self.started:
             self._announce()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Submissions that wait are answered first, so that the requests in hand can end."""
+        self._close_intake()
+        await super().shutdown(sockets)
 
 
 class _Stop:

@@ -242,6 +242,10 @@ class NodeCore:
         """Whether the head reached ``height`` in time."""
         return self._chain.wait_for_height(height, timeout_seconds=timeout_seconds)
 
+    def close_intake(self) -> None:
+        """What waits for a block is told to come again, and nothing more is taken; reads go on."""
+        self._engine.close_intake()
+
     def stop(self) -> None:
         """Finish the block in hand, fold, store the checkpoint, close the database."""
         try:

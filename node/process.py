@@ -13,7 +13,7 @@ _OLD_MAX: Final = 100
 def tame_garbage_collector() -> None:
     """What is in memory is looked through no more, and what comes less often.
 
-    A node's records hold no cycles and live long: the collector's default, a look after every 700 new objects,
+    A node's records hold no cycles and live long: the collector's default, a look after every 700 objects,
     costs some per cent of a block and finds nothing. Cycles that libraries make are still found.
     """
     gc.collect()

@@ -74,11 +74,15 @@ class SoloEngine:
         """Whether what is submitted will be answered."""
         return self.failure is None and not self._stopping.is_set()
 
-    def stop(self) -> None:
-        """What waits is told to come again; the block in hand is finished and answered, all of it folded."""
-        self._stopping.set()
+    def close_intake(self) -> None:
+        """What waits is told to come again, and nothing more is taken."""
         refusal = Refused("STOPPING")
         self._refuse(self._mempool.close(refusal), refusal)
+
+    def stop(self) -> None:
+        """Intake closes; the block in hand is finished and answered, all of it folded."""
+        self._stopping.set()
+        self.close_intake()
         self._thread.join()
         with self._cutting:
             if self.failure is None:

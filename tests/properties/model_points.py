@@ -8,6 +8,7 @@ from tests.properties.model_consent import Wanted, check_consent, check_grants, 
 from tests.properties.model_state import Block, LotKey, State, reject
 from tests.properties.model_values import (
     BALANCE_MAX,
+    LOTS_FROM_OTHERS_MAX,
     LOTS_MAX,
     NEVER,
     POINTS_MAX,
@@ -32,10 +33,12 @@ def make_row(like: LotKey, points: int) -> list[Any]:
 
 
 def check_room(
-    state: State, member: str, program: str, gains: list[tuple[LotKey, int]], most: int = LOTS_MAX
+    state: State, account: tuple[str, str], gains: list[tuple[LotKey, int]], *, is_own: bool = True
 ) -> None:
-    lots = state.lots_after(member, program, gains)
-    if len(lots) > max(most, len(state.lots_after(member, program, []))):
+    """There is room for these. What somebody else delivers opens no lot beyond the 32nd."""
+    lots = state.lots_after(*account, gains)
+    opens = len(lots) - len(state.accounts.get(account, ()))
+    if len(lots) > LOTS_MAX or (opens > 0 and len(lots) > LOTS_FROM_OTHERS_MAX and not is_own):
         reject("LOT_LIMIT")
     if sum(points for _, points in lots) > BALANCE_MAX:
         reject("BALANCE_LIMIT")
@@ -66,7 +69,7 @@ def earn(state: State, block: Block, sender: str, message: dict[str, Any]) -> di
     series = state.series[program, name]
     like = (last_day(block.day, series.expiry_months), series.opened, name, 0)
     gains = [(like, points)] if points else []
-    check_room(state, member, program, gains)
+    check_room(state, (member, program), gains)
     owed = points * series.par_at(block.height)[1]
     fee = floor_of(owed * state.parameter("accrual_fee_basis_points", block.height), 10_000)
     legs = make_legs(("earn", sender, issuer, owed), ("accrual_fee", sender, block.operator, fee))
@@ -184,7 +187,7 @@ def exchange(state: State, block: Block, sender: str, message: dict[str, Any]) -
     taken = take_lots(state, block, (member, program), x, message["series"])
     policy = last_day(block.day, opened.expiry_months)
     gains = apportion(taken, y, policy, opened.opened, name)
-    check_room(state, recipient, target, gains, LOTS_MAX if recipient == member else 32)
+    check_room(state, (recipient, target), gains, is_own=recipient == member)
     legs = make_legs(
         ("exchange", giver, taker, y * par_accrue),
         ("rounding", giver, f"rounding:{giver}", x * par_redeem - y * par_accrue),

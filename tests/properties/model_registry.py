@@ -103,13 +103,13 @@ def open_series(state: State, block: Block, sender: str, message: dict[str, Any]
     openings = [series.opened for (owner, _), series in state.series.items() if owner == program]
     if height <= max([block.height, *openings]):  # series open one after the other
         reject("HEIGHT_NOT_AHEAD")
+    check_announced({opening for opening in openings if opening > block.height})
     if openings and height - block.height < state.parameter("rate_notice_heights", block.height):
         reject("NOTICE_TOO_SHORT")
     if redeem < state.parameter("par_floor_micros", block.height):
         reject("PAR_BELOW_FLOOR")
     if accrue < redeem:
         reject("PAR_ACCRUE_BELOW_REDEEM")
-    check_announced({opening for opening in openings if opening > block.height})
     state.series[program, name] = Series(height, message["expiry_months"], ((height, accrue, redeem),))
     return OK
 

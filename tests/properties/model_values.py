@@ -24,6 +24,7 @@ FOREVER = 2**53 - 1
 POINTS_MAX = 10**9
 BALANCE_MAX = 10**15
 LOTS_MAX = 64
+LOTS_FROM_OTHERS_MAX = 32
 PURPOSES = {
     "earn": {"transact", "till"},
     "redeem": {"transact", "till"},

@@ -27,17 +27,18 @@ class Pair:
         assert leaves == block.leaves
         return [outcome["code"] for answer in answers for outcome in answer.outcomes]
 
-    def hold(self, program: str, lots: list[tuple[int, int, str, int]]) -> None:
-        """The member holds these lots (expires, opened, series, points), as if issued at home."""
+    def hold(self, program: str, lots: list[tuple[int, int, str, int]], member: str = "") -> None:
+        """A member holds these lots (expires, opened, series, points), as if issued at home."""
+        member = member or self.member
         total = sum(points for _, _, _, points in lots)
         self.model.state.tally(program, "issued.home", total)
-        self.model.state.accounts[self.member, program] = tuple(
+        self.model.state.accounts[member, program] = tuple(
             ((expires, opened, series, 0), points) for expires, opened, series, points in lots
         )
         rows = tuple(Lot(expires, opened, points, series, 0) for expires, opened, series, points in lots)
         state = self.machine.state
         state.begin()
-        state.put("account", f"{self.member}|{program}", Account(held=0, lots=rows, points=total))
+        state.put("account", f"{member}|{program}", Account(held=0, lots=rows, points=total))
         state.put("tally", f"{program}|issued.home", total)
         state.put("supply", program, total)
         state.commit()
@@ -56,7 +57,7 @@ class Pair:
         (code,) = self.execute(self.model.time, [self.history.send(issuer, "transact", [message])])
         return code
 
-    def exchange(self, program: str, target: str, points: int) -> str:
+    def exchange(self, program: str, target: str, points: int, recipient: str = "") -> str:
         message = {
             "@type": "exchange",
             "least": 1,
@@ -65,7 +66,7 @@ class Pair:
             "points": points,
             "program": program,
             "rate_height": 2,
-            "recipient": self.member,
+            "recipient": recipient or self.member,
             "reference": self.history.alliance.next_id("r"),
             "series": "s0",
             "target": target,
@@ -77,7 +78,7 @@ class Pair:
             pairs[0],
             message,
             "exchange",
-            counterparty=self.member,
+            counterparty=message["recipient"],
             expires=self.model.time,
             nonce=self.history.alliance.new_nonce(),
             points=points,

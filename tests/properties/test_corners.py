@@ -73,6 +73,29 @@ def test_a_choice_does_not_forget_a_replacement_that_waits(person):
     assert person.choose("custodian_off", person.second) == "OK"
 
 
+def test_a_series_opens_after_all_that_are_announced():
+    """And where too many are announced as well, that the height lies behind them is told first."""
+    pair = Pair()
+
+    def open_at(height: int) -> str:
+        message = {
+            "@type": "open_series",
+            "effective_height": height,
+            "expiry_months": 0,
+            "par_accrue": 20_000,
+            "par_redeem": 20_000,
+            "program": "fresh",
+            "series": f"at-{height}-{pair.model.height}",
+        }
+        (code,) = pair.execute(pair.model.time, [pair.history.send("fresh", "govern", [message])])
+        return code
+
+    assert [open_at(100 + number) for number in range(32)] == ["OK"] * 32
+    assert open_at(132) == "TOO_MANY_ANNOUNCED"
+    assert open_at(1) == "HEIGHT_NOT_AHEAD"
+    assert open_at(131) == "HEIGHT_NOT_AHEAD"
+
+
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.properties.model_values import BALANCE_MAX, LOTS_MAX, NEVER
+from tests.properties.model_values import BALANCE_MAX, LOTS_FROM_OTHERS_MAX, LOTS_MAX, NEVER, last_day
 from tests.properties.pair import Pair
 
 
@@ -42,3 +42,21 @@ def test_an_exchange_counts_lots_as_earning_does(pair, kept):
 def test_a_full_account_still_takes_more_of_what_it_has(pair):
     pair.hold("dust", [*((30_000 + number, 2, "s0", 1) for number in range(63)), (NEVER, 2, "s0", 1)])
     assert pair.earn("dust", 7) == "OK"
+
+
+@pytest.mark.parametrize("kept", [LOTS_FROM_OTHERS_MAX - 1, LOTS_FROM_OTHERS_MAX, LOTS_MAX - 1])
+def test_nobody_fills_half_of_another_account(pair, kept):
+    other = next(name for name in pair.model.state.members if name != pair.member)
+    pair.hold("fresh", [(NEVER, 2, "s0", 1_000)])
+    pair.hold("fresh.club", [(30_000 + number, 2, "s0", 1) for number in range(kept)], member=other)
+    expected = "OK" if kept < LOTS_FROM_OTHERS_MAX else "LOT_LIMIT"
+    assert pair.exchange("fresh", "fresh.club", 300, recipient=other) == expected
+
+
+def test_more_of_what_another_account_has_is_welcome(pair):
+    other = next(name for name in pair.model.state.members if name != pair.member)
+    day = last_day(pair.model.block_at(pair.model.time).day, 12)
+    pair.hold("fresh", [(NEVER, 2, "s0", 1_000)])
+    lots = [*((day - number, 2, "s0", 1) for number in range(59, 0, -1)), (day, 2, "s0", 1)]
+    pair.hold("fresh.club", lots, member=other)
+    assert pair.exchange("fresh", "fresh.club", 300, recipient=other) == "OK"

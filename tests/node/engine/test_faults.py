@@ -54,8 +54,9 @@ AFTER_THE_ANSWER = [
 
 
 @pytest.fixture(params=["told", "clock"])
-def a_town(request, town, told_town):
+def a_town(request, town, told_town, monkeypatch):
     """A town of each kind: who cuts the blocks makes a difference to who meets the fault."""
+    monkeypatch.setattr("node.engine.solo._QUIET_SECONDS", 0.02)
     return told_town if request.param == "told" else town
 
 
@@ -102,7 +103,7 @@ def check_stopped(core, town) -> None:
     if core.origin.settings.clock == "simulated":
         with pytest.raises(Refused, match="STOPPING"):
             core.cut_block(core.head.time)
-        time.sleep(0.4)  # longer than it takes a told chain to fold what a pause leaves
+        time.sleep(0.1)  # longer than it takes a told chain to fold what a pause leaves
     assert (core.head, core.checkpoint) == (head, checkpoint)
     core.stop()
     assert not core.is_ready
@@ -141,10 +142,7 @@ def test_what_fails_before_the_answer_is_not_acknowledged(a_town, break_once, fa
 
 
 @pytest.mark.parametrize("fault", AFTER_THE_ANSWER, ids=str)
-def test_what_fails_after_the_answer_stops_the_node_and_the_answer_stands(
-    a_town, break_once, monkeypatch, fault
-):
-    monkeypatch.setattr("node.engine.solo._QUIET_SECONDS", 0.02)
+def test_what_fails_after_the_answer_stops_the_node_and_the_answer_stands(a_town, break_once, fault):
     core = a_town.open()
     a_town.settle(core)
     break_once(fault)
