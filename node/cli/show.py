@@ -30,6 +30,20 @@ Data = Annotated[
 ]
 
 
+@app.callback()
+def take_data(
+    context: typer.Context,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", metavar="DIR", help="The data directory, here or after the command."),
+    ] = None,
+) -> None:
+    """Hand the data directory on to whichever command follows, where it was named before it."""
+    if data is not None:
+        commands = [command.callback.__name__ for command in app.registered_commands if command.callback]
+        context.default_map = {name: {"data": str(data)} for name in commands}
+
+
 @app.command()
 def vkey(data: Data) -> None:
     """Print the log's note verifier key, one line and nothing else."""

@@ -79,6 +79,8 @@ def test_key_show_prints_public_keys_and_nothing_private(cli, tmp_path):
 def test_vkey_is_one_line_that_opens_the_checkpoint(cli, begun):
     status, out, err = cli("show", "vkey", "--data", begun)
     assert (status, err, out.count("\n")) == (0, "", 1)
+    # The directory may stand before the command as well.
+    assert cli("show", "--data", begun, "vkey") == (status, out, err)
     _, head, _ = cli("show", "head", "--data", begun)
     note = head[head.index("\n\n") + 2 :]
     assert open_note(note, [decode_vkey(out.strip())]).signatures
