@@ -1,4 +1,4 @@
-"""A node that serves the demo's ledger is an ordinary transparency log to programs that know nothing of us."""
+"""A node over the demo's ledger is an ordinary transparency log to programs that know nothing of us."""
 
 from __future__ import annotations
 
