@@ -17,7 +17,7 @@ from node.audit.replay import Replay
 from node.chain import ChainKeeper
 from node.storage.fold import FoldStore
 from node.storage.log import LogStore
-from tests.contracts.cast import FRESH, START, member_id
+from tests.contracts.cast import FRESH, START
 from tests.node.engine.gate import Gate
 from tests.node.engine.town import codes_of, points_of, refusal_of, submit
 
@@ -284,45 +284,3 @@ def test_what_does_not_read_back_is_not_signed_and_does_not_start_again(a_town):
         with pytest.raises(CommonpointError) as refused:
             a_town.open()
         assert isinstance(refused.value, InvariantBroken | InvalidBlock)
-
-
-def test_a_message_that_is_turned_down_cannot_stop_the_node(town):
-    """Every entry is looked up by whom it concerns, also one that names the same member and program twice."""
-    from contracts.messages import Exchange
-    from tests.contracts.cast import make_signer
-    from tests.contracts.letters import sign_consent
-
-    core = town.open()
-    town.settle(core)
-    member = member_id(1)
-    consent = sign_consent(
-        town.chain,
-        make_signer(FRESH, "custody"),
-        counterparty=member,
-        expires=START + 1000,
-        least=1,
-        member=member,
-        points=5,
-        program="leaf",
-        purpose="exchange",
-        target="leaf",
-    )
-    message = Exchange(
-        consent,
-        1,
-        member,
-        START,
-        5,
-        "leaf",
-        0,
-        recipient=member,
-        reference="x",
-        series="leaf-1",
-        target="leaf",
-    )
-    taken = submit(core, town.sign(FRESH, "self", message))
-    assert codes_of(taken) == {"PROGRAMS_MUST_DIFFER"}
-    assert core.find_history(member, "leaf", None, 9) == [taken.index + 1]
-    core.stop()
-    core = town.open()
-    assert core.find_history(member, "leaf", None, 9) == [taken.index + 1]
