@@ -56,9 +56,9 @@ def open_series(state: StateView, asked: Asked, message: OpenSeries) -> Decision
     if height <= asked.block.height:
         raise Rejected("HEIGHT_NOT_AHEAD", height=height)
     ahead = [opened for opened in program.series if opened.height > asked.block.height]
-    check_announced(len(ahead))
     if ahead and height <= ahead[-1].height:
         raise Rejected("HEIGHT_NOT_AHEAD", height=height, last=ahead[-1].height)
+    check_announced(len(ahead))
     if program.series:
         _check_notice(state, asked, height)
     _check_pars(state, asked, message.par_redeem, message.par_accrue)

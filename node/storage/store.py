@@ -31,8 +31,12 @@ class Store:
         schema = Schema(self.tables)
         self._engines: list[Engine] = []
         self._readers: list[Readers] = []
-        self.log = LogStore(*self._open(path, schema.log))
-        views, readers = self._open(path.with_name(VIEWS_FILE), schema.views)
+        try:
+            self.log = LogStore(*self._open(path, schema.log))
+            views, readers = self._open(path.with_name(VIEWS_FILE), schema.views)
+        except BaseException:
+            self._dispose()
+            raise
         self.fold = FoldStore(views, readers, schema, self.tables)
         self.lookups = Lookups(readers)
 
@@ -55,11 +59,20 @@ class Store:
 
     def close(self) -> None:
         """Every connection is closed; the write-ahead logs are folded into their files."""
+        try:
+            for readers in self._readers:
+                readers.close()
+            for engine in self._engines:
+                with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                    connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            self._dispose()
+
+    def _dispose(self) -> None:
+        """No file is held, whatever state it is in."""
         for readers in self._readers:
             readers.close()
         for engine in self._engines:
-            with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
             engine.dispose()
 
 

@@ -1,8 +1,11 @@
-"""A small town over an empty folder, and the promise that no test leaves a running node behind."""
+"""A small town over an empty folder, and the promise that no test leaves a running node or its log behind."""
 
 from __future__ import annotations
 
+import sys
+
 import pytest
+import structlog
 
 pytest.register_assert_rewrite("tests.node.engine.town", "tests.node.crash.witness")
 
@@ -23,3 +26,17 @@ def told_town(tmp_path):
     town = Town(tmp_path, kind="simulated")
     yield town
     town.close()
+
+
+@pytest.fixture(autouse=True)
+def own_log():
+    """A command that a test runs in this process says where its log goes; that holds for this test alone."""
+    yield
+    if not structlog.is_configured():
+        return
+    structlog.reset_defaults()
+    # Loggers keep what they were told when they first spoke: a stream that is closed by now.
+    for name, module in list(sys.modules.items()):
+        spoken = getattr(module, "log", None) if name.startswith("node.") else None
+        if "bind" in getattr(spoken, "__dict__", ()):
+            del spoken.bind

@@ -74,6 +74,10 @@ def test_a_file_of_another_schema_is_not_touched(town, file, change):
         town.open()
     assert refused.value.code == "SCHEMA_VERSION"
     assert refused.value.facts["expected"] == SCHEMA_VERSION
+    with closing(sqlite3.connect(town.database.with_name(file), timeout=0)) as connection:
+        # Nobody holds it any more.
+        assert connection.execute("PRAGMA locking_mode=EXCLUSIVE").fetchone() == ("exclusive",)
+        connection.execute("BEGIN EXCLUSIVE")
     assert town.database.with_name(file).read_bytes() == before
 
 
