@@ -35,12 +35,6 @@ def open_many(it: Attempt) -> None:
     it.set(effective_height=it.alliance.height + 99)
 
 
-def come_too_soon(it: Attempt) -> None:
-    """Before the notice; but a series that comes after others that are announced has notice enough."""
-    if len(it.alliance.get("program", "leaf").series) == 1:
-        it.set(effective_height=it.alliance.height + 9)
-
-
 def a_par() -> Attempt:
     """Within the band, after the notice. The floor is far below the band, so that both can be broken."""
     return Attempt(
