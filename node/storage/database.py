@@ -8,12 +8,14 @@ with NORMAL and none with FULL. A database that cannot promise this is not opene
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
 from sqlalchemy import Connection, Engine, create_engine, event
 
+from ledger.codec import encode
 from ledger.errors import InvariantBroken
 
 _PRAGMAS = {
@@ -22,6 +24,9 @@ _PRAGMAS = {
     "foreign_keys": ("ON", 1),
     "trusted_schema": ("OFF", 0),
 }
+
+
+_ROWS_AT_A_TIME = 4_096
 
 
 class Readers:
@@ -52,6 +57,17 @@ class Readers:
             for connection in list(self._all):
                 connection.close()
             self._all.clear()
+
+
+def write_rows(connection: Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Run a statement over many rows, given to it as one JSON array that it reads with ``json_each(?)``.
+
+    Row by row the driver would take and release the interpreter's lock each time, and a thread that writes
+    beside a busy one would wait for it at every row. Like this it lets go of it for thousands of rows.
+    """
+    for start in range(0, len(rows), _ROWS_AT_A_TIME):
+        data = encode(rows[start : start + _ROWS_AT_A_TIME]).decode()
+        connection.exec_driver_sql(statement, (data,))
 
 
 def open_sqlite(path: Path) -> Engine:

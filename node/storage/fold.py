@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 
 from ledger.codec import encode
 from ledger.state import DUE_TABLE
-from node.storage.database import Readers
+from node.storage.database import Readers, write_rows
 from node.storage.lookups import LookupRows
 from node.storage.schema import Schema
 
@@ -81,16 +81,21 @@ class FoldStore:
         with self._engine.begin() as connection:
             for table, records in sorted(changes.items()):
                 # In key order: neighbours share pages.
-                written = [(key, encode(records[key])) for key in sorted(records) if records[key] is not None]
-                removed = [(key,) for key in sorted(records) if records[key] is None]
-                if written:
-                    connection.exec_driver_sql(
-                        f"INSERT INTO state_{table} (key, value) VALUES (?, ?) "
-                        "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                        written,
-                    )
-                if removed:
-                    connection.exec_driver_sql(f"DELETE FROM state_{table} WHERE key = ?", removed)
+                keys = sorted(records)
+                written = [(key, encode(records[key]).decode()) for key in keys if records[key] is not None]
+                removed = [(key,) for key in keys if records[key] is None]
+                write_rows(
+                    connection,
+                    f"INSERT INTO state_{table} (key, value)"
+                    " SELECT value ->> 0, CAST(value ->> 1 AS BLOB) FROM json_each(?) WHERE true"
+                    " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                    written,
+                )
+                write_rows(
+                    connection,
+                    f"DELETE FROM state_{table} WHERE key IN (SELECT value ->> 0 FROM json_each(?))",
+                    removed,
+                )
             lookups.write(connection)
             connection.exec_driver_sql(
                 "INSERT INTO mark (name, value) VALUES (?, ?) "

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from ledger.executor import ExecutedBlock
 from ledger.transaction import Transaction
-from node.storage.database import Readers
+from node.storage.database import Readers, write_rows
 from node.storage.schema import SEGMENT_BITS
 
 
@@ -72,12 +72,9 @@ class LookupRows:
             ("lookup_reference", "segment, sender, reference, entry", self.references),
             ("lookup_transaction", "segment, sender, id, digest, entry", self.transactions),
         ):
-            if rows:
-                places = ", ".join("?" * len(rows[0]))
-                connection.exec_driver_sql(
-                    f"INSERT INTO {table} ({columns}) VALUES ({places})",
-                    sorted(rows),
-                )
+            values = ", ".join(f"value ->> {place}" for place in range(columns.count(",") + 1))
+            statement = f"INSERT INTO {table} ({columns}) SELECT {values} FROM json_each(?)"
+            write_rows(connection, statement, sorted(rows))
 
 
 class Lookups:
