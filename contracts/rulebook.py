@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final, get_args
 
 from contracts.mechanics.parameters import PARAMETERS, get_parameter, with_change
-from contracts.mechanics.records import PARAMETER, PARTICIPANT, RESIDENT, TABLES, Participant
+from contracts.mechanics.records import FLEETING, PARAMETER, PARTICIPANT, RESIDENT, TABLES, Participant
 from contracts.messages import Message, SystemMessage
 from contracts.messages.consent_text import ANY
 from contracts.messages.registry import KeyPurpose
@@ -95,6 +95,7 @@ RULEBOOKS: Final[dict[int, Rulebook]] = {
         system_message_type=SystemMessage,
         tables=TABLES,
         resident=RESIDENT,
+        fleeting=FLEETING,
         due=find_due_work,
         not_after_seconds_max=get_not_after_seconds_max,
         genesis=make_genesis_records,

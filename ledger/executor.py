@@ -111,6 +111,11 @@ def get_resident_tables(rulebook: Rulebook) -> frozenset[str]:
     return rulebook.resident | {HEAD_TABLE, KEY_TABLE, TALLY_TABLE, SUPPLY_TABLE, POSITION_TABLE, OWED_TABLE}
 
 
+def get_fleeting_tables(rulebook: Rulebook) -> frozenset[str]:
+    """The tables that leave memory with every fold."""
+    return rulebook.fleeting | {TRANSACTION_TABLE}
+
+
 def apply_genesis(state: State, origin: Origin, rulebook: Rulebook) -> None:
     """The state before the first block is written and current."""
     state.begin()

@@ -98,6 +98,8 @@ class Rulebook(NamedTuple):
     """Table name → record type, beyond the core's own."""
     resident: frozenset[str]
     """Those of them that are small, read all the time and kept whole in memory."""
+    fleeting: frozenset[str]
+    """Those whose records are written once and hardly read again."""
     due: Callable[[StateView, BlockContext], Iterable[DueWork]]
     """The work this block does by itself, in order, bounded."""
     not_after_seconds_max: Callable[[StateView, BlockContext], int]

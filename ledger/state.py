@@ -71,13 +71,21 @@ class State:
         source: RecordSource | None = None,
         *,
         resident: Iterable[str] = (),
+        fleeting: Iterable[str] = (),
     ) -> None:
         self._tables = tuple(sorted({*tables, DUE_TABLE}))
         self._source = source
         self._resident = frozenset(self._tables if source is None else resident)
         """Tables that are whole in memory: what is not there does not exist, and nobody asks the source."""
+        self._fleeting = frozenset(fleeting)
+        """Tables whose records are written once and hardly read again.
+
+        They leave memory with the next fold.
+        """
         self._current: dict[str, dict[str, Any]] = {table: {} for table in self._tables}
         self._pending: dict[str, dict[str, Any]] = {table: {} for table in self._tables}
+        self._absent: dict[str, set[str]] = {table: set() for table in self._tables}
+        """What the block asked the source for in vain. Forgotten with the block: it may write these keys."""
         self._undo: list[tuple[str, str, Any]] | None = None
         self._due = DueIndex()
         self._due_folding = DueIndex()
@@ -102,12 +110,12 @@ class State:
         record = current.get(key, _MISSING)
         if record is not _MISSING:
             return record
-        if self._source is None or table in self._resident:
+        if self._source is None or table in self._resident or key in self._absent[table]:
             return None
         for _, _, found in self._source.load({table: [key]}):
             current[key] = found
             return found
-        current[key] = None  # remembered until the next `forget`: absent keys are asked for again
+        self._absent[table].add(key)
         return None
 
     def peek(self, table: str, key: str, source: RecordSource | None) -> Any:
@@ -138,18 +146,18 @@ class State:
         """
         if self._source is None:
             return
-        absent: dict[str, dict[str, None]] = {}
+        absent = self._absent
+        missing: dict[str, list[str]] = {}
         for table, key in wanted:
-            if key not in self._current[table] and table not in self._resident:
-                absent.setdefault(table, {})[key] = None
-        if not absent:
+            if key in self._current[table] or key in absent[table] or table in self._resident:
+                continue
+            absent[table].add(key)
+            missing.setdefault(table, []).append(key)
+        if not missing:
             return
-        for table, key, record in self._source.load({table: list(keys) for table, keys in absent.items()}):
+        for table, key, record in self._source.load(missing):
             self._current[table][key] = record
-        for table, keys in absent.items():
-            current = self._current[table]
-            for key in keys:
-                current.setdefault(key, None)
+            absent[table].discard(key)
 
     def begin(self) -> None:
         """A block begins: nothing pending, nothing half done."""
@@ -197,7 +205,7 @@ class State:
                     if record is None:
                         del self._current[table][key]
             self._pending[table] = {}
-        self._in_block = False
+        self._end_block()
         return Changes(changes)
 
     def roll_back(self) -> None:
@@ -206,6 +214,12 @@ class State:
             if self._pending[table]:
                 self._pending[table] = {}
         self._undo = None
+        self._end_block()
+
+    def _end_block(self) -> None:
+        for table, keys in self._absent.items():
+            if keys:
+                self._absent[table] = set()
         self._in_block = False
 
     def first_due(self, *, before: str, limit: int) -> list[str]:
@@ -237,7 +251,9 @@ class State:
         self._is_folding = False
         self._due_folding = DueIndex()
         for table, current in self._current.items():
-            if len(current) > keep_below and table not in self._resident:
+            if table in self._resident:
+                continue
+            if table in self._fleeting or len(current) > keep_below:
                 self._current[table] = {key: current[key] for key in unfolded.get(table, ())}
 
     def rows(self, table: str) -> Iterable[tuple[str, Any]]:

@@ -18,7 +18,7 @@ import structlog
 
 from ledger.codec import to_base64url
 from ledger.errors import InvariantBroken
-from ledger.executor import Executor, Head, apply_genesis, get_resident_tables
+from ledger.executor import Executor, Head, apply_genesis, get_fleeting_tables, get_resident_tables
 from ledger.genesis import Origin
 from ledger.keys import Signer
 from ledger.log import merkle
@@ -49,7 +49,12 @@ def load_chain(
     torn = store.log.cut_torn_tail(genesis_size=len(origin.leaves), signed_size=note[0] if note else 0)
     if torn:
         log.warning("a torn tail was cut back to the last block", leaves=torn)
-    state = State(store.tables, store.fold, resident=get_resident_tables(rulebook))
+    state = State(
+        store.tables,
+        store.fold,
+        resident=get_resident_tables(rulebook),
+        fleeting=get_fleeting_tables(rulebook),
+    )
     if store.fold.read_mark() is None:
         apply_genesis(state, origin, rulebook)
         store.fold.fold(size=len(origin.leaves), changes=state.commit().records, lookups=LookupRows())

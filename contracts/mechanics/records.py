@@ -130,3 +130,5 @@ TABLES: Final[dict[str, Any]] = {
 
 RESIDENT: Final = frozenset({PARTICIPANT, PARAMETER, PROGRAM, SERIES, GRANT})
 """The alliance's own tables: as small as the alliance, however many members it has."""
+FLEETING: Final = frozenset({NONCE, REFERENCE})
+"""What was spent is looked for, and as a rule not found: there is no use in keeping it at hand."""

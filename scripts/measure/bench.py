@@ -26,6 +26,8 @@ from scripts.measure.drive import Figures, Sizes, drive_http, drive_in_process
 from scripts.measure.raw import measure_raw
 from scripts.measure.serve import serve
 
+_MEMBERS = 2_000
+"""With points of two programs each."""
 MIX = "70 earn, 5 partner earn, 16 redeem at home, 7 elsewhere with a code, 2 exchange"
 
 
@@ -57,7 +59,7 @@ def main() -> None:
 
 
 def _run_in_process(base: Path, found: dict[str, Any], *, scale: int, seed: int, only_sizes: bool) -> Sizes:
-    alliance = Alliance(time=time.time_ns() // 1_000_000, members=2_000 * scale, seed=seed)
+    alliance = Alliance(time=time.time_ns() // 1_000_000, members=_MEMBERS, seed=seed)
     path = base / "in-process" / "ledger.db"
     path.parent.mkdir()
     core = NodeCore.open(path, genesis=alliance.genesis, signer=alliance.log_signer)
@@ -97,7 +99,7 @@ def _make_folder(path: Path) -> Path:
 
 
 def _run_http(base: Path, found: dict[str, Any], *, scale: int, seed: int) -> None:
-    alliance = Alliance(time=time.time_ns() // 1_000_000, members=1_000 * scale, seed=seed)
+    alliance = Alliance(time=time.time_ns() // 1_000_000, members=_MEMBERS, seed=seed)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
