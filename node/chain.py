@@ -111,7 +111,7 @@ class ChainKeeper:
         self._on_step("appended")
         self.take_up(block, transactions, self.executor.state.commit())
         self._on_step("committed")
-        self.store.log.check_read_back(block.first, block.leaf_hashes)
+        self.store.log.check_read_back(block.first, block.leaves)
         self.show_head()
         return block
 

@@ -58,14 +58,13 @@ class LogStore:
             self._write_tiles(connection, tiles)
         self.size = block.head.size
 
-    def check_read_back(self, first: int, leaf_hashes: Sequence[bytes]) -> None:
-        """What was appended reads back to the hashes that are about to be signed.
+    def check_read_back(self, first: int, leaves: Sequence[bytes]) -> None:
+        """What was appended reads back as the very bytes whose hashes are about to be signed.
 
         Raises `InvariantBroken`.
         """
-        found = compute_leaf_hashes(self.read_leaves(first, first + len(leaf_hashes)))
-        if found != list(leaf_hashes):
-            raise InvariantBroken("READ_BACK_DIFFERS", first=first, leaves=len(leaf_hashes))
+        if self.read_leaves(first, first + len(leaves)) != list(leaves):
+            raise InvariantBroken("READ_BACK_DIFFERS", first=first, leaves=len(leaves))
 
     def cut_torn_tail(self, *, genesis_size: int, signed_size: int) -> int:
         """Leaves after the last block leaf go, and it is said how many; never below a signed checkpoint.

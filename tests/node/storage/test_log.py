@@ -59,7 +59,7 @@ class WrittenLog:
         block = self.make_block(size)
         tiles = self.tree.extend(block.leaf_hashes)
         self.log.append(block, tiles)
-        self.log.check_read_back(block.first, block.leaf_hashes)
+        self.log.check_read_back(block.first, block.leaves)
         self.leaves += block.leaves
         self.ends.append(len(self.leaves) - 1)
         return tiles
@@ -193,8 +193,8 @@ def test_of_a_block_that_fails_halfway_nothing_is_there(small):
 def test_what_does_not_read_back_is_told(small):
     block = small.make_block(10)
     small.log.append(block, [])
-    small.log.check_read_back(block.first, block.leaf_hashes)
-    wrong = [*block.leaf_hashes[:-1], bytes(32)]
+    small.log.check_read_back(block.first, block.leaves)
+    wrong = [*block.leaves[:-1], block.leaves[-1][:-1] + b"!"]
     with pytest.raises(InvariantBroken, match="READ_BACK_DIFFERS"):
         small.log.check_read_back(block.first, wrong)
 
