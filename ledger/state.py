@@ -195,7 +195,10 @@ class State:
 
     def commit(self) -> Changes:
         """What is pending becomes current. The caller has made the block's leaves durable."""
-        changes = {table: pending for table, pending in self._pending.items() if pending}
+        # Small tables first, and with them the head: a reader on another thread that finds the head where it
+        # was has not seen anything newer either.
+        tables = sorted(self._tables, key=lambda table: (table not in self._resident, table))
+        changes = {table: self._pending[table] for table in tables if self._pending[table]}
         for table, pending in changes.items():
             self._current[table].update(pending)
             if table == DUE_TABLE:
