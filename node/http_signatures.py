@@ -26,7 +26,7 @@ from http_message_signatures import (
     InvalidSignature,
 )
 
-from ledger.errors import Refused
+from ledger.errors import InvariantBroken, Refused
 from ledger.keys import is_valid_signature
 
 LABEL: Final = "commonpoint"
@@ -75,8 +75,8 @@ class _PinnedEd25519(HTTPSignatureAlgorithm):
         self._public: bytes = public_key
 
     def sign(self, message: bytes) -> bytes:
-        """Nothing is signed here."""
-        raise NotImplementedError
+        """A node checks requests and signs none: asking it to is a fault of ours."""
+        raise InvariantBroken("NODE_SIGNS_NO_REQUESTS", bytes=len(message))
 
     def verify(self, signature: bytes, message: bytes) -> None:
         """The signature holds, or `InvalidSignature`."""
