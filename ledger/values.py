@@ -59,5 +59,4 @@ Height = Annotated[int, Meta(ge=1, le=INTEGER_MAX)]
 Index = Annotated[int, Meta(ge=0, le=INTEGER_MAX)]
 Count = Annotated[int, Meta(ge=0, le=INTEGER_MAX)]
 """How many of something there have been since genesis."""
-Sender = ParticipantId
 UtcOffsetMinutes = Annotated[int, Meta(ge=-720, le=840)]

@@ -9,7 +9,7 @@ there. So nothing here is ever the only copy of anything, and nothing here is on
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -61,14 +61,6 @@ class FoldStore:
         connection = self._readers.get()
         rows = connection.exec_driver_sql(f"SELECT key, value FROM state_{table} ORDER BY key")
         return [(key, decode(value)) for key, value in rows]
-
-    def list_raw_records(self, table: str) -> Iterable[tuple[str, bytes]]:
-        """Every folded record of a table as stored bytes, for an audit."""
-        connection = self._readers.get()
-        yield from (
-            (row[0], row[1])
-            for row in connection.exec_driver_sql(f"SELECT key, value FROM state_{table} ORDER BY key")
-        )
 
     def read_mark(self) -> int | None:
         """The tree size that state and look-ups stand for, or None before the first fold."""

@@ -26,8 +26,6 @@ from scripts.measure.drive import Figures, Sizes, drive_http, drive_in_process
 from scripts.measure.raw import measure_raw
 from scripts.measure.serve import serve
 
-_MEMBERS = 2_000
-"""With points of two programs each."""
 MIX = "70 earn, 5 partner earn, 16 redeem at home, 7 elsewhere with a code, 2 exchange"
 
 
@@ -37,6 +35,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a tenth of the load, in about half a minute")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures as JSON")
     parser.add_argument("--sizes", action="store_true", help="only the sizes of leaves and of the database")
+    parser.add_argument("--members", type=int, default=2_000, help="each with points of two programs")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     scale = 1 if options.quick else 10
@@ -47,10 +46,12 @@ def main() -> None:
             found["raw"] = measure_raw(base, seconds=0.3 if options.quick else 1.0)
             for name, value in found["raw"].items():
                 print(f"{name:>58} {value:>12,}", flush=True)
-        sizes = _run_in_process(base, found, scale=scale, seed=options.seed, only_sizes=options.sizes)
+        sizes = _run_in_process(
+            base, found, scale=scale, seed=options.seed, members=options.members, only_sizes=options.sizes
+        )
         found["sizes"] = msgspec.to_builtins(sizes)
         if not options.sizes:
-            _run_http(base, found, scale=scale, seed=options.seed)
+            _run_http(base, found, scale=scale, seed=options.seed, members=options.members)
     print()
     for name, value in found["sizes"].items():
         print(f"{name:>58} {value:>12,}")
@@ -58,8 +59,10 @@ def main() -> None:
         options.json.write_bytes(msgspec.json.format(msgspec.json.encode(found)) + b"\n")
 
 
-def _run_in_process(base: Path, found: dict[str, Any], *, scale: int, seed: int, only_sizes: bool) -> Sizes:
-    alliance = Alliance(time=time.time_ns() // 1_000_000, members=_MEMBERS, seed=seed)
+def _run_in_process(
+    base: Path, found: dict[str, Any], *, scale: int, seed: int, members: int, only_sizes: bool
+) -> Sizes:
+    alliance = Alliance(time=time.time_ns() // 1_000_000, members=members, seed=seed)
     path = base / "in-process" / "ledger.db"
     path.parent.mkdir()
     core = NodeCore.open(path, genesis=alliance.genesis, signer=alliance.log_signer)
@@ -98,8 +101,8 @@ def _make_folder(path: Path) -> Path:
     return path
 
 
-def _run_http(base: Path, found: dict[str, Any], *, scale: int, seed: int) -> None:
-    alliance = Alliance(time=time.time_ns() // 1_000_000, members=_MEMBERS, seed=seed)
+def _run_http(base: Path, found: dict[str, Any], *, scale: int, seed: int, members: int) -> None:
+    alliance = Alliance(time=time.time_ns() // 1_000_000, members=members, seed=seed)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
