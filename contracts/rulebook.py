@@ -9,12 +9,36 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, get_args
 
+from contracts.mechanics.due_work import EXPIRY, find_due
 from contracts.mechanics.parameters import PARAMETERS, get_parameter, with_change
-from contracts.mechanics.records import FLEETING, PARAMETER, PARTICIPANT, RESIDENT, TABLES, Participant
+from contracts.mechanics.records import (
+    FLEETING,
+    PARAMETER,
+    PARTICIPANT,
+    RESIDENT,
+    RETENTION,
+    TABLES,
+    Participant,
+)
 from contracts.messages import Message, SystemMessage
 from contracts.messages.consent_text import ANY
 from contracts.messages.registry import KeyPurpose
-from contracts.rules import earning, enrolment, exchange, expiry, programs, redemption, registry
+from contracts.rules import (
+    award,
+    earning,
+    enrolment,
+    exchange,
+    expiry,
+    gift,
+    hold,
+    issuing,
+    limits,
+    programs,
+    redemption,
+    refund,
+    registry,
+    return_order,
+)
 from ledger.codec import from_base64url
 from ledger.errors import InvalidBlock, Refused
 from ledger.genesis import GenesisKey, Origin
@@ -26,8 +50,15 @@ from ledger.values import FOREVER
 
 _RULES: Final = (
     earning.RULE,
+    award.RULE,
+    return_order.RULE,
+    *issuing.RULES,
     redemption.RULE,
+    *hold.RULES,
+    refund.RULE,
+    gift.RULE,
     exchange.RULE,
+    *limits.RULES,
     *enrolment.RULES,
     *registry.RULES,
     *programs.RULES,
@@ -83,8 +114,10 @@ def get_not_after_seconds_max(state: StateView, block: BlockContext) -> int:
 
 
 def find_due_work(state: StateView, block: BlockContext) -> Iterable[DueWork]:
-    """All the work a block does by itself."""
-    return expiry.expire_lots(state, block)
+    """All the work a block does by itself, at most `due_entries_max` pieces."""
+    for due in find_due(state, block, limit=get_parameter(state, block, "due_entries_max")):
+        do = expiry.expire if due.kind == EXPIRY else hold.lapse
+        yield do(state, block, due)
 
 
 RULEBOOKS: Final[dict[int, Rulebook]] = {
@@ -96,6 +129,7 @@ RULEBOOKS: Final[dict[int, Rulebook]] = {
         tables=TABLES,
         resident=RESIDENT,
         fleeting=FLEETING,
+        retention=RETENTION,
         due=find_due_work,
         not_after_seconds_max=get_not_after_seconds_max,
         genesis=make_genesis_records,

@@ -1,21 +1,22 @@
-"""Due work in key order: what a block must do by itself once a day has passed.
+"""Due work in key order: what a block must do by itself once its minute has come.
 
-Keys begin with their day in seven digits, so order of keys is order of days. Entries are grouped by day, and
-a day is sorted once, when its turn has come: neither a write nor a block's share of the work costs more
-because much work lies ahead.
+Keys begin with their minute in ten digits, so order of keys is order of time. Entries are grouped by
+minute, and a minute is sorted once, when its turn has come: neither a write nor a block's share of the work
+costs more because much work lies ahead.
 """
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Callable, Mapping
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any, Final
 
-DAY_DIGITS: Final = 7
+MINUTE_DIGITS: Final = 10
 
 
-class _Day:
-    """The keys of one day that were written here, and those that were removed."""
+class _Minute:
+    """The keys of one minute that were written here, and those that were removed."""
 
     __slots__ = ("begin", "keys", "order", "removed")
 
@@ -49,30 +50,36 @@ class DueIndex:
     """The due keys written since the last fold, over those that a source has stored."""
 
     def __init__(self) -> None:
-        self._days: dict[str, _Day] = {}
+        self._minutes: dict[str, _Minute] = {}
+        self._order: list[str] = []
+        """Their names, ascending: a block looks no further than its own time."""
 
     def update(self, written: Mapping[str, Any]) -> None:
         """Remember keys that were written, and those that were removed."""
         for key, record in written.items():
-            day = self._days.get(key[:DAY_DIGITS])
-            if day is None:
-                day = self._days[key[:DAY_DIGITS]] = _Day()
-            day.write(key, is_present=record is not None)
+            name = key[:MINUTE_DIGITS]
+            minute = self._minutes.get(name)
+            if minute is None:
+                minute = self._minutes[name] = _Minute()
+                insort(self._order, name)
+            minute.write(key, is_present=record is not None)
 
     def first(self, *, before: str, limit: int, stored: Callable[..., list[str]] | None) -> list[str]:
         """The lowest keys below ``before``, at most ``limit``: what was written here over what is stored."""
         if limit <= 0:
             return []
-        due = sorted(day for day in self._days if day < before)
+        due = list(takewhile(lambda name: name < before, self._order))
         found: list[str] = []
         removed: set[str] = set()
         for name in due:
-            day = self._days[name]
-            found += day.first(limit - len(found))
+            minute = self._minutes[name]
+            found += minute.first(limit - len(found))
             if stored is not None:
-                removed |= day.removed
-            elif not day.keys:
-                del self._days[name]  # with a source, what was removed must still hide what is stored
+                removed |= minute.removed
+            elif not minute.keys:
+                # With a source, what was removed must still hide what is stored.
+                del self._minutes[name]
+                self._order.remove(name)
         if stored is None:
             return found
         below = stored(before=before, limit=limit + len(removed))

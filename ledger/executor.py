@@ -28,10 +28,11 @@ from ledger.leaves import (
     encode_system_entry,
     encode_transaction_leaf,
 )
-from ledger.outcome import Outcome
+from ledger.outcome import Outcome, outcome_of
 from ledger.rule import Asked, BlockContext, Decision, Rulebook
 from ledger.state import State
 from ledger.totals import (
+    DEBIT_TABLE,
     OWED_TABLE,
     POSITION_TABLE,
     SUPPLY_TABLE,
@@ -108,7 +109,15 @@ def make_tables(rulebook: Rulebook) -> dict[str, Any]:
 
 def get_resident_tables(rulebook: Rulebook) -> frozenset[str]:
     """The tables that are kept whole in memory."""
-    return rulebook.resident | {HEAD_TABLE, KEY_TABLE, TALLY_TABLE, SUPPLY_TABLE, POSITION_TABLE, OWED_TABLE}
+    return rulebook.resident | {
+        HEAD_TABLE,
+        KEY_TABLE,
+        TALLY_TABLE,
+        SUPPLY_TABLE,
+        POSITION_TABLE,
+        DEBIT_TABLE,
+        OWED_TABLE,
+    }
 
 
 def get_fleeting_tables(rulebook: Rulebook) -> frozenset[str]:
@@ -170,7 +179,7 @@ class Executor:
         system: list[Any] = []
         for due in self.rulebook.due(state, block):
             system.append(due.message)
-            self._write(due.decision)
+            self._write(due.decision, block)
             leaves.append(encode_system_entry(encode(due.message), encode(due.decision.outcome)))
             entries += 1
             accepted += 1
@@ -243,7 +252,7 @@ class Executor:
             try:
                 decision = rules[type(message)].decide(state, asked, message)
             except Rejected as rejection:
-                outcomes.append(encode(_outcome_of(rejection)))
+                outcomes.append(encode(outcome_of(rejection)))
                 if is_atomic:
                     state.roll_back_atomic()
                     outcomes = [*([_ABORTED] * number), outcomes[-1]]
@@ -251,7 +260,7 @@ class Executor:
                     applied = 0
                     break
                 continue
-            self._write(decision)
+            self._write(decision, block)
             outcomes.append(encode(decision.outcome))
             applied += 1
         state.end_atomic()
@@ -267,11 +276,11 @@ class Executor:
         )
         return tuple(outcomes), applied
 
-    def _write(self, decision: Decision) -> None:
+    def _write(self, decision: Decision, block: BlockContext) -> None:
         """What a rule decided is pending in the state."""
         state = self.state
         for posting in decision.postings:
-            apply_posting(state, posting)
+            apply_posting(state, posting, day=block.day)
         legs = decision.outcome.legs
         if legs:
             for leg in legs:
@@ -289,11 +298,3 @@ class Executor:
             for message in transaction.messages:
                 wanted += rules[type(message)].reads(block, sender, message)
         return wanted
-
-
-def _outcome_of(rejection: Rejected) -> Outcome:
-    """The recorded form of a rejection: its code, and where the first success stands if it has one."""
-    first = rejection.facts.get("first")
-    return (
-        Outcome(code=rejection.code, first=first) if isinstance(first, int) else Outcome(code=rejection.code)
-    )

@@ -10,6 +10,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from ledger.errors import Rejected
 from ledger.values import (
     LOTS_MAX,
     Balance,
@@ -35,6 +36,8 @@ class Lot(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=F
     """The last day on which they can be spent."""
     opened: Height
     """The height from which their series was open: breaks ties between lots of one day."""
+    original: Day
+    """The last day they first had, where a refund gave them a second life; 0 in their first."""
     points: Balance
     series: SeriesId
     spendable_from: Day
@@ -67,9 +70,25 @@ class Outcome(Struct, frozen=True, forbid_unknown_fields=True, gc=False, kw_only
 
     balance: Balance | UnsetType = UNSET
     code: Code
+    debt: Balance | UnsetType = UNSET
+    """What the account owes after it."""
     events: Annotated[list[Event], Meta(max_length=16)] | UnsetType = UNSET
+    expired: Annotated[list[Lot], Meta(max_length=LOTS_MAX)] | UnsetType = UNSET
+    """Lots that should have come back, and lapsed at once."""
     first: Index | UnsetType = UNSET
     legs: Annotated[list[Leg], Meta(max_length=16)] | UnsetType = UNSET
     lots: Annotated[list[Lot], Meta(max_length=LOTS_MAX)] | UnsetType = UNSET
+    original: Index | UnsetType = UNSET
+    """The entry that this one completes or undoes."""
     points: Balance | UnsetType = UNSET
     received: Annotated[list[Lot], Meta(max_length=LOTS_MAX)] | UnsetType = UNSET
+    released: Annotated[list[Lot], Meta(max_length=LOTS_MAX)] | UnsetType = UNSET
+    """Lots that went back from a hold."""
+    repaid: Balance | UnsetType = UNSET
+    """Points that went against the account's debt."""
+
+
+def outcome_of(rejection: Rejected) -> Outcome:
+    """The recorded form of a rejection: its code, and where the first success stands if it has one."""
+    first = rejection.facts.get("first")
+    return Outcome(code=rejection.code, first=first if isinstance(first, int) else UNSET)

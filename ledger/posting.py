@@ -1,9 +1,9 @@
 """Postings: points move from one account to another, a positive number at a time.
 
-A posting has a source, a destination and a lot, so an unbalanced one cannot be written. One side is a
-member's account, or both are; the other is one of a closed list of system accounts per program, whose running
-tallies are the program's history in eight numbers: supply = issued + exchanged in − redeemed − exchanged out
-− expired.
+A posting has a source, a destination and a lot, so an unbalanced one cannot be written. A member's account
+has two parts, what is free and what is held; everything else is one of a closed list of system accounts per
+program, whose running tallies are the program's history in a few numbers: what came into supply less what
+left it is what members have.
 """
 
 from __future__ import annotations
@@ -17,14 +17,32 @@ from ledger.outcome import Lot
 
 ISSUED_HOME: Final = "issued.home"
 ISSUED_PARTNER: Final = "issued.partner"
+IMPORTED: Final = "imported"
+ADJUSTED_IN: Final = "adjusted.in"
+EXCHANGED_IN: Final = "exchanged.in"
+REFUNDED_HOME: Final = "refunded.home"
+REFUNDED_ELSEWHERE: Final = "refunded.elsewhere"
 REDEEMED_HOME: Final = "redeemed.home"
 REDEEMED_ELSEWHERE: Final = "redeemed.elsewhere"
-EXCHANGED_IN: Final = "exchanged.in"
 EXCHANGED_OUT: Final = "exchanged.out"
 EXPIRED: Final = "expired"
-SYSTEM_ACCOUNTS: Final = frozenset(
-    {ISSUED_HOME, ISSUED_PARTNER, REDEEMED_HOME, REDEEMED_ELSEWHERE, EXCHANGED_IN, EXCHANGED_OUT, EXPIRED}
+CLAWED_BACK: Final = "clawed_back"
+ADJUSTED_OUT: Final = "adjusted.out"
+
+INTO_SUPPLY: Final = frozenset(
+    {ISSUED_HOME, ISSUED_PARTNER, IMPORTED, ADJUSTED_IN, EXCHANGED_IN, REFUNDED_HOME, REFUNDED_ELSEWHERE}
 )
+OUT_OF_SUPPLY: Final = frozenset(
+    {REDEEMED_HOME, REDEEMED_ELSEWHERE, EXCHANGED_OUT, EXPIRED, CLAWED_BACK, ADJUSTED_OUT}
+)
+SYSTEM_ACCOUNTS: Final = INTO_SUPPLY | OUT_OF_SUPPLY
+
+HELD_PREFIX: Final = "held:"
+
+
+def held_by(member: str) -> str:
+    """The part of a member's account that is set aside for open holds, as a posting names it."""
+    return HELD_PREFIX + member
 
 
 class Posting(Struct, frozen=True, gc=False):
@@ -37,16 +55,22 @@ class Posting(Struct, frozen=True, gc=False):
 
 
 class Account(Struct, frozen=True, array_like=True):
-    """One member's points of one program: a state record, soonest expiry first."""
+    """One member's points of one program: a state record.
 
-    held: int
-    """Points set aside for open holds; part of `points`."""
+    Lots of one kind (last day, series, first day of use, life) are one; soonest expiry first.
+    """
+
+    cooling: int
+    """The first day on which a free lot that waits can be used; 0 where none waits."""
+    held: tuple[Lot, ...]
+    """Set aside for open holds. They neither expire nor can be spent."""
     lots: tuple[Lot, ...]
+    """Free."""
     points: int
-    """The sum of the lots."""
+    """The sum of both."""
 
 
-EMPTY_ACCOUNT: Final = Account(held=0, lots=(), points=0)
+EMPTY_ACCOUNT: Final = Account(cooling=0, held=(), lots=(), points=0)
 
 
 def get_account_key(member: str, program: str) -> str:
@@ -54,50 +78,89 @@ def get_account_key(member: str, program: str) -> str:
     return f"{member}|{program}"
 
 
+def ripen(account: Account, day: int) -> Account:
+    """The account as it is on ``day``: lots that waited for it are like those that never waited."""
+    if not account.cooling or account.cooling > day:
+        return account
+    lots: tuple[Lot, ...] = ()
+    for lot in account.lots:
+        is_ripe = 0 < lot.spendable_from <= day
+        lots = add_lot(lots, with_points(lot, lot.points, spendable_from=0) if is_ripe else lot)
+    return Account(_find_cooling(lots), account.held, lots, account.points)
+
+
 def credit(account: Account, lot: Lot) -> Account:
-    """The account with ``lot`` added: merged into its like, or placed in order of (expires, opened, …)."""
-    lots = account.lots
-    position = 0
-    for position, own in enumerate(lots):  # at most LOTS_MAX, usually a handful
-        if (
-            own.expires == lot.expires
-            and own.series == lot.series
-            and own.spendable_from == lot.spendable_from
-        ):
-            merged = Lot(own.expires, own.opened, own.points + lot.points, own.series, own.spendable_from)
-            return Account(
-                account.held, (*lots[:position], merged, *lots[position + 1 :]), account.points + lot.points
-            )
-        if (own.expires, own.opened, own.series, own.spendable_from) > (
-            lot.expires,
-            lot.opened,
-            lot.series,
-            lot.spendable_from,
-        ):
-            break
-    else:
-        position = len(lots)
-    return Account(account.held, (*lots[:position], lot, *lots[position:]), account.points + lot.points)
+    """The account with ``lot`` added to what is free."""
+    cooling = account.cooling
+    if lot.spendable_from and not 0 < cooling <= lot.spendable_from:
+        cooling = lot.spendable_from
+    return Account(cooling, account.held, add_lot(account.lots, lot), account.points + lot.points)
 
 
 def debit(account: Account, lot: Lot) -> Account:
-    """The account with ``lot.points`` taken out of the like lot.
+    """The account with ``lot`` taken out of what is free."""
+    lots = take_lot(account.lots, lot)
+    cooling = _find_cooling(lots) if lot.spendable_from else account.cooling
+    return Account(cooling, account.held, lots, account.points - lot.points)
+
+
+def credit_held(account: Account, lot: Lot) -> Account:
+    """The account with ``lot`` added to what is held."""
+    return Account(account.cooling, add_lot(account.held, lot), account.lots, account.points + lot.points)
+
+
+def debit_held(account: Account, lot: Lot) -> Account:
+    """The account with ``lot`` taken out of what is held."""
+    return Account(account.cooling, take_lot(account.held, lot), account.lots, account.points - lot.points)
+
+
+def add_lot(lots: tuple[Lot, ...], lot: Lot) -> tuple[Lot, ...]:
+    """The lots with one more: merged into its like, or in its place by day and series' opening height."""
+    position = 0
+    for position, own in enumerate(lots):  # at most LOTS_MAX, usually a handful
+        if is_like(own, lot):
+            return (*lots[:position], with_points(own, own.points + lot.points), *lots[position + 1 :])
+        if _get_place(own) > _get_place(lot):
+            break
+    else:
+        position = len(lots)
+    return (*lots[:position], lot, *lots[position:])
+
+
+def take_lot(lots: tuple[Lot, ...], lot: Lot) -> tuple[Lot, ...]:
+    """The lots without ``lot``.
 
     A rule that takes more than there is has a fault of its own: `InvariantBroken`, never a negative lot.
     """
-    for position, own in enumerate(account.lots):
-        if (
-            own.expires == lot.expires
-            and own.series == lot.series
-            and own.spendable_from == lot.spendable_from
-        ):
+    for position, own in enumerate(lots):
+        if is_like(own, lot):
             left = own.points - lot.points
-            if left < 0 or account.points - lot.points < account.held:
+            if left < 0:
                 break
-            kept = (Lot(own.expires, own.opened, left, own.series, own.spendable_from),) if left else ()
-            return Account(
-                account.held,
-                (*account.lots[:position], *kept, *account.lots[position + 1 :]),
-                account.points - lot.points,
-            )
-    raise InvariantBroken("LOT_OVERDRAWN", lot=lot, account=account)
+            kept = (with_points(own, left),) if left else ()
+            return (*lots[:position], *kept, *lots[position + 1 :])
+    raise InvariantBroken("LOT_OVERDRAWN", lot=lot, lots=lots)
+
+
+def is_like(one: Lot, other: Lot) -> bool:
+    """Whether two lots share one fate, and so are one lot of an account."""
+    return (
+        one.expires == other.expires
+        and one.series == other.series
+        and one.spendable_from == other.spendable_from
+        and one.original == other.original
+    )
+
+
+def with_points(lot: Lot, points: int, *, spendable_from: int | None = None) -> Lot:
+    """The same lot with another number of points, and free from another day where one is given."""
+    day = lot.spendable_from if spendable_from is None else spendable_from
+    return Lot(lot.expires, lot.opened, lot.original, points, lot.series, day)
+
+
+def _get_place(lot: Lot) -> tuple[int, int, str, int, int]:
+    return lot.expires, lot.opened, lot.series, lot.original, lot.spendable_from
+
+
+def _find_cooling(lots: tuple[Lot, ...]) -> int:
+    return min((lot.spendable_from for lot in lots if lot.spendable_from), default=0)

@@ -100,6 +100,11 @@ class Rulebook(NamedTuple):
     """Those of them that are small, read all the time and kept whole in memory."""
     fleeting: frozenset[str]
     """Those whose records are written once and hardly read again."""
+    retention: Mapping[str, int]
+    """Of those whose keys begin with a day in seven digits: for how many days after it a record matters.
+
+    From then on the rules never look at it, so a node may forget it, at any time or never.
+    """
     due: Callable[[StateView, BlockContext], Iterable[DueWork]]
     """The work this block does by itself, in order, bounded."""
     not_after_seconds_max: Callable[[StateView, BlockContext], int]

@@ -8,34 +8,61 @@ from __future__ import annotations
 
 from contracts.mechanics.parameters import get_parameter
 from ledger.outcome import Leg
-from ledger.rule import Asked
+from ledger.rule import Asked, BlockContext
 from ledger.state import StateView
 
 
-def compute_accrual_legs(
-    state: StateView, asked: Asked, *, issuer: str, points: int, par_accrue: int
-) -> list[Leg]:
+def compute_accrual_fee(state: StateView, block: BlockContext, *, points: int, par_accrue: int) -> int:
+    """The operator's fee on partner earning. Rounded down: the partner keeps the fraction."""
+    return points * par_accrue * get_parameter(state, block, "accrual_fee_basis_points") // 10_000
+
+
+def make_accrual_legs(asked: Asked, *, issuer: str, accrual: int, fee: int) -> list[Leg]:
     """Partner earning: the partner pays the issuer for the promise it takes on, and the operator its fee."""
-    accrual = points * par_accrue
-    # The operator's fee is rounded down: the partner keeps the fraction.
-    fee = accrual * get_parameter(state, asked.block, "accrual_fee_basis_points") // 10_000
     return make_legs(
         (asked.sender, accrual, "earn", issuer),
         (asked.sender, fee, "accrual_fee", asked.block.operator),
     )
 
 
-def compute_redemption_legs(state: StateView, asked: Asked, *, issuer: str, gross: int) -> list[Leg]:
-    """Spending elsewhere: the issuer pays the acceptor who performs, less the operator's commission."""
-    block = asked.block
-    # Rounded down: the acceptor keeps the fraction.
+def make_accrual_return_legs(asked: Asked, *, issuer: str, accrual: int, fee: int) -> list[Leg]:
+    """Partner earning undone: the issuer pays the promise back to the partner, and the operator its fee."""
+    return make_legs(
+        (issuer, accrual, "earn_return", asked.sender),
+        (asked.block.operator, fee, "accrual_fee_return", asked.sender),
+    )
+
+
+def compute_commission(state: StateView, block: BlockContext, *, gross: int) -> int:
+    """The operator's commission on spending elsewhere. Rounded down: the acceptor keeps the fraction."""
     commission = gross * get_parameter(state, block, "commission_basis_points") // 10_000
     commission = max(commission, get_parameter(state, block, "commission_floor_micros"))
-    commission = min(commission, get_parameter(state, block, "commission_cap_micros"), gross)
+    return min(commission, get_parameter(state, block, "commission_cap_micros"), gross)
+
+
+def make_redemption_legs(asked: Asked, *, issuer: str, gross: int, commission: int) -> list[Leg]:
+    """Spending elsewhere: the issuer pays the acceptor who performs, less the operator's commission."""
     return make_legs(
         (issuer, gross - commission, "redeem", asked.sender),
-        (issuer, commission, "commission", block.operator),
+        (issuer, commission, "commission", asked.block.operator),
     )
+
+
+def make_refund_legs(asked: Asked, *, issuer: str, gross: int, commission: int) -> list[Leg]:
+    """Spending elsewhere undone: acceptor and operator pay the issuer back what they had of it."""
+    return make_legs(
+        (asked.sender, gross - commission, "redeem_return", issuer),
+        (asked.block.operator, commission, "commission_return", issuer),
+    )
+
+
+def compute_share(whole: int, *, part: int, before: int, after: int) -> int:
+    """What falls to the step from ``before`` to ``after`` of ``part``, so that all steps make up ``whole``.
+
+    The cumulative form: ⌊whole·after/part⌋ − ⌊whole·before/part⌋. Whatever the steps, nothing is lost and
+    nothing is paid twice. 0 where there is no part to divide by.
+    """
+    return whole * after // part - whole * before // part if part else 0
 
 
 def compute_exchange_legs(*, source_issuer: str, gross: int, target_issuer: str, paid: int) -> list[Leg]:

@@ -1,6 +1,6 @@
 """Consent: nobody moves a member's points on somebody else's word.
 
-Spending and exchanging need a signed text naming purpose, program, member, most points, counterparty, expiry,
+Moving points needs a signed text naming purpose, program, member, most points, counterparty, expiry,
 nonce and key. The member's own key signs it where there is one. Before that, or where the member allows it,
 the custodian's custody key may, for the custodian's own program or under another issuer's `custody` grant. At
 its own tills, for its own program, the custodian's word is enough until the member says no.
@@ -23,16 +23,25 @@ from contracts.messages.consent_text import ANY, Consent, ConsentText, Purpose, 
 from ledger.codec import from_base64url
 from ledger.errors import Rejected
 from ledger.keys import key_id
-from ledger.rule import Asked
+from ledger.rule import Asked, BlockContext
 from ledger.state import StateView
 from ledger.transaction import KEY_TABLE, RegisteredKey
 
 Change = tuple[str, str, Any]
 
 
-def get_nonce_key(consent: Consent) -> str:
-    """The state key of a consent's nonce: per key, so that nobody can spend another's."""
-    return f"{consent.key}|{consent.nonce}"
+def get_nonce_key(block: BlockContext, consent: Consent) -> str:
+    """The state key of a consent's nonce."""
+    return format_nonce_key(block, expires=consent.expires, key=consent.key, nonce=consent.nonce)
+
+
+def format_nonce_key(block: BlockContext, *, expires: int, key: str, nonce: str) -> str:
+    """The state key of a nonce: per key, so that nobody can spend another's.
+
+    It begins with the day the text expires: from the next day on the text is refused for that, and the nonce
+    can be forgotten.
+    """
+    return f"{block.day_of(expires):07d}|{key}|{nonce}"
 
 
 def check_consent(
@@ -74,7 +83,7 @@ def check_consent(
     )
     if not is_valid_text(encode_consent(asked.block.chain, text), consent.signature, public):
         raise Rejected("CONSENT_SIGNATURE_INVALID", key=consent.key)
-    nonce = get_nonce_key(consent)
+    nonce = get_nonce_key(asked.block, consent)
     if state.get(NONCE, nonce) is not None:
         raise Rejected("CONSENT_USED", nonce=consent.nonce)
     return [*changes, (NONCE, nonce, consent.expires)]

@@ -1,38 +1,64 @@
-"""Due work: what a block has to do by itself, found through an index in order of (day, account).
+"""Due work: what a block has to do by itself, found through an index in order of (minute, kind, what).
 
 The amount a block does is bounded (`due_entries_max`), so a month end with a million lapsing lots never makes
-one block slow; what is left waits for the next, and a lot past its day cannot be spent meanwhile.
+one block slow. What is left waits for the next; a lot past its day, or a hold past its time, cannot be used
+meanwhile.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from ledger.due import DAY_DIGITS
-from ledger.state import DUE_TABLE, StateView
+from ledger.calendar import MILLIS_PER_DAY
+from ledger.due import MINUTE_DIGITS
+from ledger.rule import BlockContext
+from ledger.state import StateView
 from ledger.values import NEVER
+
+EXPIRY: Final = "e"
+HOLD: Final = "h"
+_MILLIS_PER_MINUTE: Final = 60_000
+_MINUTES_PER_DAY: Final = MILLIS_PER_DAY // _MILLIS_PER_MINUTE
 
 
 class Due(NamedTuple):
-    """One account with lots whose day has passed."""
+    """One piece of work whose minute has come."""
 
     key: str
-    day: int
-    member: str
-    program: str
+    minute: int
+    kind: str
+    """`EXPIRY` or `HOLD`."""
+    about: str
+    """The account's key, or the hold's."""
 
 
-def get_due_key(day: int, member: str, program: str) -> str:
-    """The key of an account's lots of one last day."""
-    return f"{day:0{DAY_DIGITS}d}|{member}|{program}"
+def get_expiry_key(block: BlockContext, *, day: int, account_key: str) -> str | None:
+    """The key for an account's lots of one last day: due when that day is over; none where they never lapse.
+
+    A day ends at a full minute, since the chain's offset is in minutes.
+    """
+    if day >= NEVER:
+        return None
+    minute = (day + 1) * _MINUTES_PER_DAY - block.utc_offset_minutes
+    return f"{minute:0{MINUTE_DIGITS}d}|{EXPIRY}|{account_key}"
 
 
-def get_due_change(day: int, member: str, program: str) -> tuple[str, str, int] | None:
-    """The change that puts an account into the index; none for points that never lapse."""
-    return (DUE_TABLE, get_due_key(day, member, program), 1) if day < NEVER else None
+def get_expired_day(block: BlockContext, due: Due) -> int:
+    """The last day of the lots that this expiry is about."""
+    return block.day_of(due.minute * _MILLIS_PER_MINUTE) - 1
 
 
-def find_due(state: StateView, *, day: int, limit: int) -> list[Due]:
-    """The accounts with lots whose last day lies before ``day``, in order, at most ``limit``."""
-    keys = state.first_due(before=f"{day:0{DAY_DIGITS}d}", limit=limit)
-    return [Due(key, int(parts[0]), parts[1], parts[2]) for key in keys for parts in (key.split("|"),)]
+def get_hold_due_key(expires: int, hold_key: str) -> str:
+    """The key for a hold: due with the first full minute at or after `expires`."""
+    minute = -(-expires // _MILLIS_PER_MINUTE)
+    return f"{minute:0{MINUTE_DIGITS}d}|{HOLD}|{hold_key}"
+
+
+def find_due(state: StateView, block: BlockContext, *, limit: int) -> list[Due]:
+    """What is due at the block's time, in order, at most ``limit``."""
+    now = block.time // _MILLIS_PER_MINUTE
+    found = []
+    for key in state.first_due(before=f"{now + 1:0{MINUTE_DIGITS}d}", limit=limit):
+        minute, kind, about = key.split("|", 2)
+        found.append(Due(key, int(minute), kind, about))
+    return found

@@ -1,4 +1,4 @@
-"""Lots: which points are taken, and where new ones go.
+"""Lots: which points are taken, where new ones go, and what that means for their expiry.
 
 Points are taken soonest expiry first, then by the height at which their series opened. A lot past its day
 cannot be spent, even before its expiry entry; neither can one that is still cooling, nor what is held.
@@ -6,21 +6,26 @@ cannot be spent, even before its expiry entry; neither can one that is still coo
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
 
-from contracts.mechanics.due_work import get_due_change
+from contracts.mechanics.due_work import get_expiry_key
 from ledger.errors import Rejected
 from ledger.outcome import Lot
-from ledger.posting import EMPTY_ACCOUNT, Account, get_account_key
-from ledger.state import Key, StateView
+from ledger.posting import EMPTY_ACCOUNT, Account, get_account_key, is_like, ripen, with_points
+from ledger.rule import BlockContext
+from ledger.state import DUE_TABLE, Key, StateView
 from ledger.totals import ACCOUNT_TABLE
 from ledger.values import BALANCE_MAX, LOTS_MAX, POINTS_MAX
 
+LOTS_FROM_OTHERS_MAX: Final = 32
+"""What somebody else gives opens no more lots than this: room is left for what a member earns."""
 
-def get_account(state: StateView, member: str, program: str) -> Account:
-    """The member's account in a program; an empty one where there is none."""
+
+def get_account(state: StateView, block: BlockContext, member: str, program: str) -> Account:
+    """The member's account in a program as it is today; an empty one where there is none."""
     account: Account = state.get(ACCOUNT_TABLE, get_account_key(member, program)) or EMPTY_ACCOUNT
-    return account
+    return ripen(account, block.day)
 
 
 def reads_account(member: str, program: str) -> Key:
@@ -30,63 +35,87 @@ def reads_account(member: str, program: str) -> Key:
 
 def get_available(account: Account, *, day: int) -> int:
     """How many points can be spent today: neither past their day, nor cooling, nor held."""
-    spendable = 0
-    for lot in account.lots:
-        if lot.expires >= day >= lot.spendable_from:
-            spendable += lot.points
-    return max(0, spendable - account.held)
+    return sum(lot.points for lot in account.lots if lot.expires >= day >= lot.spendable_from)
 
 
 def take_lots(account: Account, points: int, *, day: int, series: str | None = None) -> list[Lot]:
     """The lots that make up ``points``, in the order they are taken. Raises `Rejected`
     ``INSUFFICIENT_POINTS``.
     """
-    available = get_available(account, day=day)
-    if points > available:
-        raise Rejected("INSUFFICIENT_POINTS", needed=points, available=available)
     taken: list[Lot] = []
     wanted = points
     for lot in account.lots:
         if not lot.expires >= day >= lot.spendable_from or (series is not None and lot.series != series):
             continue
         part = min(lot.points, wanted)
-        taken.append(
-            lot if part == lot.points else Lot(lot.expires, lot.opened, part, lot.series, lot.spendable_from)
-        )
+        taken.append(lot if part == lot.points else with_points(lot, part))
         wanted -= part
         if not wanted:
             return taken
     raise Rejected("INSUFFICIENT_POINTS", needed=points, available=points - wanted)
 
 
-LOTS_FROM_OTHERS_MAX: Final = 32
-"""What somebody else delivers opens no more lots than this: room is left for what a member earns."""
+def split_lots(lots: Iterable[Lot], points: int) -> tuple[list[Lot], list[Lot]]:
+    """The first ``points`` of these lots, and the rest."""
+    first: list[Lot] = []
+    rest: list[Lot] = []
+    for lot in lots:
+        part = min(lot.points, points)
+        points -= part
+        if part:
+            first.append(with_points(lot, part))
+        if lot.points > part:
+            rest.append(with_points(lot, lot.points - part))
+    return first, rest
 
 
-def check_room(account: Account, new: list[Lot], *, lots_max: int = LOTS_MAX) -> None:
-    """The account can take these lots. Raises `Rejected` ``LOT_LIMIT`` or ``BALANCE_LIMIT``."""
-    if len(account.lots) + len(new) <= lots_max and account.points <= BALANCE_MAX - LOTS_MAX * POINTS_MAX:
+def check_room(account: Account, new: Sequence[Lot], *, lots_max: int = LOTS_MAX) -> None:
+    """The account can take these lots. Raises `Rejected` ``LOT_LIMIT`` or ``BALANCE_LIMIT``.
+
+    What is held has its place in the account, so that it can always come back.
+    """
+    known = len(account.lots) + len(account.held)
+    if known + len(new) <= lots_max and account.points <= BALANCE_MAX - LOTS_MAX * POINTS_MAX:
         return  # even if none of them merged
-    likes = {(lot.expires, lot.series, lot.spendable_from) for lot in account.lots}
-    likes.update((lot.expires, lot.series, lot.spendable_from) for lot in new)
-    if len(likes) > max(lots_max, len(account.lots)):
-        raise Rejected("LOT_LIMIT", lots=len(likes))
+    kinds = count_kinds([*account.lots, *account.held])
+    grown = count_kinds([*account.lots, *account.held, *new])
+    if grown > max(lots_max, kinds):
+        raise Rejected("LOT_LIMIT", lots=grown)
     if account.points + sum(lot.points for lot in new) > BALANCE_MAX:
         raise Rejected("BALANCE_LIMIT", points=account.points)
 
 
-def get_expiry_changes(
-    account: Account, member: str, program: str, new: list[Lot]
-) -> list[tuple[str, str, int]]:
-    """The due work that new lots bring: one entry an account and day, written when the first lot of that day
-    comes.
-    """
+def count_kinds(lots: Iterable[Lot]) -> int:
+    """How many lots these would be in one account."""
+    return len({(lot.expires, lot.series, lot.spendable_from, lot.original) for lot in lots})
+
+
+def get_arrivals(
+    block: BlockContext, account: Account, account_key: str, new: Sequence[Lot]
+) -> list[tuple[str, str, Any]]:
+    """The due work that lots bring into what is free: one entry an account and day, with its first lot."""
     known = [lot.expires for lot in account.lots]
     changes = []
     for lot in new:
         if lot.expires not in known:
             known.append(lot.expires)
-            change = get_due_change(lot.expires, member, program)
-            if change is not None:
-                changes.append(change)
+            key = get_expiry_key(block, day=lot.expires, account_key=account_key)
+            if key is not None:
+                changes.append((DUE_TABLE, key, 1))
     return changes
+
+
+def get_departures(
+    block: BlockContext, account: Account, account_key: str, taken: Sequence[Lot]
+) -> list[tuple[str, str, Any]]:
+    """The due work that goes with lots out of what is free: a day's entry with the day's last lot."""
+    days = {lot.expires for lot in taken}
+    for lot in account.lots:
+        if lot.expires in days and not any(
+            is_like(lot, gone) and lot.points == gone.points for gone in taken
+        ):
+            days.discard(lot.expires)
+            if not days:
+                break
+    keys = [get_expiry_key(block, day=day, account_key=account_key) for day in sorted(days)]
+    return [(DUE_TABLE, key, None) for key in keys if key is not None]

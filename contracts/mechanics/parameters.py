@@ -33,7 +33,10 @@ PARAMETERS: Final[dict[str, Bounds]] = {
     "commission_cap_micros": Bounds(50_000_000, 0, 10**12),
     "commission_floor_micros": Bounds(0, 0, 10**9),
     "consent_seconds_max": Bounds(86_400, 60, 2_592_000),
+    "debt_points_max": Bounds(100_000, 0, POINTS_MAX),
     "due_entries_max": Bounds(256, 1, 8_192),
+    "hold_seconds_max": Bounds(604_800, 60, 2_678_400),
+    "import_days": Bounds(400, 0, 3_650),
     "key_replacement_delay_seconds": Bounds(259_200, 0, 2_592_000),
     "not_after_seconds_max": Bounds(3_600, 10, 3_600),
     "occurred_lead_seconds": Bounds(300, 0, 3_600),
@@ -43,6 +46,8 @@ PARAMETERS: Final[dict[str, Bounds]] = {
     "par_floor_micros": Bounds(10_000, 1, PAR_MAX),
     "rate_notice_heights": Bounds(10, 1, 10_000_000),
     "reference_horizon_days": Bounds(400, 1, 800),
+    "refund_grace_days": Bounds(30, 0, 90),
+    "refund_horizon_days": Bounds(180, 1, 400),
 }
 
 

@@ -10,6 +10,9 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from ledger.outcome import Lot
+from ledger.values import FOREVER, POINTS_MAX
+
 PARTICIPANT: Final = "participant"
 PARAMETER: Final = "parameter"
 PROGRAM: Final = "program"
@@ -18,6 +21,18 @@ GRANT: Final = "grant"
 MEMBER: Final = "member"
 NONCE: Final = "nonce"
 REFERENCE: Final = "reference"
+EARNED: Final = "earned"
+SPENT: Final = "spent"
+HOLD: Final = "hold"
+DEBT: Final = "debt"
+POLICY: Final = "policy"
+TILL: Final = "till"
+EXPOSURE: Final = "exposure"
+
+RETENTION_DAYS: Final = 1_000
+"""What lies further back than this is never looked at, whatever the parameters: more than the longest
+reference horizon (800 days) and the longest hold (31) together.
+"""
 
 
 class Participant(Struct, frozen=True, array_like=True):
@@ -56,6 +71,8 @@ class Program(Struct, frozen=True, array_like=True):
     issuer: str
     name: str
     spend_per_point: int
+    opened_day: int
+    """The day it was opened: opening balances come soon after."""
     series: tuple[OpenedSeries, ...]
     """The one open for issuing and those that will be, ascending by height."""
 
@@ -116,6 +133,105 @@ class ReferenceRecord(Struct, frozen=True, array_like=True, gc=False):
     """The first 16 bytes of the content's SHA-256, hex."""
 
 
+class Undone(Struct, frozen=True, array_like=True, gc=False):
+    """One refund or return of an original, by its own reference."""
+
+    reference: str
+    content: str
+    index: int
+
+
+class Earned(Struct, frozen=True, array_like=True):
+    """An earning that may be returned: in place of a `ReferenceRecord`."""
+
+    index: int
+    content: str
+    amount: int
+    fee: int
+    """The accrual fee the partner paid the operator, micros."""
+    lot: Lot
+    """What was earned, with all its points."""
+    member: str
+    par_accrue: int
+    """What the partner paid the issuer a point; 0 at home."""
+    returned: int
+    """Micros of goods that came back so far."""
+    undone: tuple[Undone, ...]
+
+
+class Spent(Struct, frozen=True, array_like=True):
+    """A redemption that may be refunded: in place of a `ReferenceRecord`; for a hold, what was captured."""
+
+    index: int
+    content: str
+    commission: int
+    lots: tuple[Lot, ...]
+    """In the order they were taken."""
+    member: str
+    pars: tuple[int, ...]
+    """What the issuer paid a point of each; empty at home."""
+    refunded: int
+    """Points that came back so far."""
+    undone: tuple[Undone, ...]
+
+
+class HoldRecord(Struct, frozen=True, array_like=True):
+    """Points set aside: in place of a `ReferenceRecord`."""
+
+    index: int
+    content: str
+    expires: int
+    lots: tuple[Lot, ...]
+    """Empty once it is final."""
+    member: str
+    pars: tuple[int, ...]
+    """What the issuer will pay a point of each; empty at home."""
+    final_content: str
+    """The content of the capture or release that ended it; ``lapse`` where time did; empty while open."""
+    final_index: int
+
+
+class Policy(Struct, frozen=True, array_like=True, gc=False):
+    """How a program is spent, given away, awarded and clawed back; and its awards so far."""
+
+    bonus_day: int
+    bonus_total: int
+    cooling_days: int
+    gifts: str
+    order_share_basis_points: int
+    points_order: int
+    shortfall: str
+    day: int
+    """The day that `used_day` counts."""
+    used_day: int
+    used_total: int
+
+
+NO_POLICY: Final = Policy(0, 0, 0, "allowed", 10_000, POINTS_MAX, "debt", 0, 0, 0)
+"""A program whose issuer has set none."""
+
+
+class TillLimits(Struct, frozen=True, array_like=True, gc=False):
+    """How far a till's own word goes; and how far it went today."""
+
+    points_day: int
+    points_order: int
+    step_up: int
+    day: int
+    """The day that `used_day` counts."""
+    used_day: int
+
+
+class Exposure(Struct, frozen=True, array_like=True, gc=False):
+    """How much an issuer may owe, and would owe for open holds."""
+
+    cap: int
+    held: int
+
+
+NO_EXPOSURE: Final = Exposure(FOREVER, 0)
+"""Nobody set a cap, and nothing is held."""
+
 TABLES: Final[dict[str, Any]] = {
     PARTICIPANT: Participant,
     PARAMETER: Parameter,
@@ -125,10 +241,29 @@ TABLES: Final[dict[str, Any]] = {
     MEMBER: Member,
     NONCE: int,
     REFERENCE: ReferenceRecord,
+    EARNED: Earned,
+    SPENT: Spent,
+    HOLD: HoldRecord,
+    DEBT: int,
+    POLICY: Policy,
+    TILL: TillLimits,
+    EXPOSURE: Exposure,
 }
-"""Table name → record type. `nonce` holds the expiry of a consent that was spent."""
+"""Table name → record type. `nonce` holds the expiry of a consent that was spent, `debt` the points an
+account owes.
+"""
 
-RESIDENT: Final = frozenset({PARTICIPANT, PARAMETER, PROGRAM, SERIES, GRANT})
-"""The alliance's own tables: as small as the alliance, however many members it has."""
-FLEETING: Final = frozenset({NONCE, REFERENCE})
+RESIDENT: Final = frozenset({PARTICIPANT, PARAMETER, PROGRAM, SERIES, GRANT, DEBT, POLICY, TILL, EXPOSURE})
+"""The alliance's own tables: as small as the alliance, however many members it has. And debts: few members
+have any, and every earning asks.
+"""
+FLEETING: Final = frozenset({NONCE, REFERENCE, EARNED, SPENT})
 """What was spent is looked for, and as a rule not found: there is no use in keeping it at hand."""
+RETENTION: Final = {
+    NONCE: 1,
+    REFERENCE: RETENTION_DAYS,
+    EARNED: RETENTION_DAYS,
+    SPENT: RETENTION_DAYS,
+    HOLD: RETENTION_DAYS,
+}
+"""Table → days after the day its keys begin with, from which a record never matters again."""

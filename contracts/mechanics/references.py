@@ -4,12 +4,16 @@ A reference is unique per (sender, message type, program, day of `occurred_at`),
 day before, and taken only by success. Its key begins with the day, so that however old the ledger is, new
 references land on the same few pages, and what lies beyond the horizon can be dropped by day: `occurred_at`
 itself is refused by then.
+
+The record behind a reference says which entry took it; for what can be undone later it also says what there
+is to undo (`Earned`, `Spent`, `HoldRecord`), so that one record serves both. How that is undone stands in
+`contracts.mechanics.originals`.
 """
 
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple, NoReturn, Protocol
 
 from msgspec import UNSET
 from msgspec.structs import replace
@@ -21,6 +25,32 @@ from ledger.codec import encode
 from ledger.errors import Rejected
 from ledger.rule import Asked, BlockContext
 from ledger.state import Key, StateView
+
+
+class Taken(NamedTuple):
+    """A reference that is free to be taken: under which key, and for what content."""
+
+    key: str
+    content: str
+
+
+class Success(Protocol):
+    """What every record behind a reference says."""
+
+    @property
+    def index(self) -> int:
+        """The entry that took it."""
+        ...
+
+    @property
+    def content(self) -> str:
+        """For what."""
+        ...
+
+
+def format_reference_key(*, day: int, sender: str, kind: str, program: str, reference: str) -> str:
+    """The state key of one reference."""
+    return f"{day:07d}|{sender}|{kind}|{program}|{reference}"
 
 
 def get_reference_keys(block: BlockContext, sender: str, message: Any) -> tuple[str, str]:
@@ -35,39 +65,56 @@ def get_reference_keys(block: BlockContext, sender: str, message: Any) -> tuple[
     return days[0] + rest, days[1] + rest
 
 
-def reads_reference(block: BlockContext, sender: str, message: Any) -> tuple[Key, Key]:
+def reads_reference(
+    block: BlockContext, sender: str, message: Any, *, table: str = REFERENCE
+) -> tuple[Key, Key]:
     """The two records that `check_reference` reads."""
     key, key_before = get_reference_keys(block, sender, message)
-    return (REFERENCE, key), (REFERENCE, key_before)
+    return (table, key), (table, key_before)
 
 
-def check_reference(state: StateView, asked: Asked, message: Any) -> tuple[str, str, ReferenceRecord]:
-    """The change that takes the reference, to be part of a successful decision.
+def check_occurred(state: StateView, asked: Asked, occurred_at: int) -> None:
+    """It happened neither in the future nor too long ago.
 
-    Raises `Rejected`: ``OCCURRED_IN_FUTURE``, ``OCCURRED_TOO_LONG_AGO``, ``ALREADY_DONE`` or
-    ``REFERENCE_CONFLICT`` (both with ``first``).
+    Raises `Rejected` ``OCCURRED_IN_FUTURE`` or ``OCCURRED_TOO_LONG_AGO``.
     """
     block = asked.block
-    ahead = message.occurred_at - block.time
+    ahead = occurred_at - block.time
     if ahead > get_parameter(state, block, "occurred_lead_seconds") * 1000:
-        raise Rejected("OCCURRED_IN_FUTURE", occurred_at=message.occurred_at, time=block.time)
+        raise Rejected("OCCURRED_IN_FUTURE", occurred_at=occurred_at, time=block.time)
     if -ahead > get_parameter(state, block, "reference_horizon_days") * MILLIS_PER_DAY:
-        raise Rejected("OCCURRED_TOO_LONG_AGO", occurred_at=message.occurred_at, time=block.time)
+        raise Rejected("OCCURRED_TOO_LONG_AGO", occurred_at=occurred_at, time=block.time)
+
+
+def check_reference(state: StateView, asked: Asked, message: Any, *, table: str = REFERENCE) -> Taken:
+    """The reference is free. Raises `Rejected`: as `check_occurred`, then ``ALREADY_DONE`` or
+    ``REFERENCE_CONFLICT`` (both with ``first``).
+    """
+    check_occurred(state, asked, message.occurred_at)
     content = compute_content(asked, message)
-    key, key_before = get_reference_keys(block, asked.sender, message)
-    taken: ReferenceRecord | None = state.get(REFERENCE, key) or state.get(REFERENCE, key_before)
+    key, key_before = get_reference_keys(asked.block, asked.sender, message)
+    taken: Success | None = state.get(table, key) or state.get(table, key_before)
     if taken is not None:
-        raise Rejected(
-            "ALREADY_DONE" if taken.content == content else "REFERENCE_CONFLICT", first=taken.index
-        )
-    return REFERENCE, key, ReferenceRecord(asked.index, content)
+        refuse_repeat(taken, content)
+    return Taken(key, content)
+
+
+def refuse_repeat(taken: Success, content: str) -> NoReturn:
+    """A success under this reference stands already. Raises `Rejected`."""
+    raise Rejected("ALREADY_DONE" if taken.content == content else "REFERENCE_CONFLICT", first=taken.index)
+
+
+def take_reference(asked: Asked, taken: Taken) -> tuple[str, str, ReferenceRecord]:
+    """The change that takes a reference whose success cannot be undone, as part of a decision."""
+    return REFERENCE, taken.key, ReferenceRecord(asked.index, taken.content)
 
 
 def compute_content(asked: Asked, message: Any) -> str:
     """What makes two messages the same.
 
-    All but the consent, which a retry may have had to renew or to add.
+    All but the consents, which a retry may have had to renew or to add.
     """
     if getattr(message, "consent", UNSET) is UNSET:
         return asked.content_hash[:16].hex()
-    return sha256(encode(replace(message, consent=UNSET))).hexdigest()[:32]
+    bare = {name: UNSET for name in ("consent", "recipient_consent") if hasattr(message, name)}
+    return sha256(encode(replace(message, **bare))).hexdigest()[:32]

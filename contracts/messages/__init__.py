@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import msgspec
 
-from contracts.messages.earning import Earn
+from contracts.messages.earning import Award, Earn
 from contracts.messages.enrolment import AddMemberKey, Enrol, ReplaceMemberKey, SetMemberChoice
 from contracts.messages.exchange import Exchange
 from contracts.messages.expiry import Expire
+from contracts.messages.gift import Gift
+from contracts.messages.holds import Capture, Hold, Lapse, Release
+from contracts.messages.issuing import Adjust, ImportBalance
+from contracts.messages.limits import SetDebitCap, SetPolicy, SetTillLimits
 from contracts.messages.redemption import Redeem
 from contracts.messages.registry import (
     AddKey,
@@ -25,11 +29,24 @@ from contracts.messages.registry import (
     RevokeKey,
     SetParameter,
 )
+from contracts.messages.returns import Refund, ReturnOrder
 
 Message = (
     Earn
+    | Award
+    | ReturnOrder
+    | ImportBalance
+    | Adjust
     | Redeem
+    | Hold
+    | Capture
+    | Release
+    | Refund
+    | Gift
     | Exchange
+    | SetPolicy
+    | SetTillLimits
+    | SetDebitCap
     | Enrol
     | AddMemberKey
     | ReplaceMemberKey
@@ -46,7 +63,7 @@ Message = (
 )
 """What a participant may submit."""
 
-SystemMessage = Expire
+SystemMessage = Expire | Lapse
 """What a block does by itself, as due work."""
 
 MESSAGE_DECODER: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
@@ -55,21 +72,34 @@ __all__ = [
     "MESSAGE_DECODER",
     "AddKey",
     "AddMemberKey",
+    "Adjust",
     "Admit",
     "AnnouncePar",
+    "Award",
+    "Capture",
     "Earn",
     "Enrol",
     "Exchange",
     "Expire",
+    "Gift",
     "Grant",
+    "Hold",
+    "ImportBalance",
+    "Lapse",
     "Message",
     "OpenProgram",
     "OpenSeries",
     "Redeem",
+    "Refund",
+    "Release",
     "ReplaceMemberKey",
+    "ReturnOrder",
     "RevokeGrant",
     "RevokeKey",
+    "SetDebitCap",
     "SetMemberChoice",
     "SetParameter",
+    "SetPolicy",
+    "SetTillLimits",
     "SystemMessage",
 ]

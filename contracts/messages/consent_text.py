@@ -26,7 +26,7 @@ from ledger.values import (
     PublicKey,
 )
 
-Purpose = Literal["redeem", "hold", "exchange", "gift"]
+Purpose = Literal["redeem", "hold", "exchange", "gift", "adjust", "receive"]
 Counterparty = Annotated[
     str, Meta(pattern=r"\A([a-z0-9][a-z0-9.-]{1,62}|m_[0-9a-hjkmnp-tv-z]{26})\Z", max_length=63)
 ]

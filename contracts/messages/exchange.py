@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from contracts.messages.consent_text import Consent
 from ledger.values import Count, MemberId, Millis, Points, ProgramId, Reference, SeriesId
 
 
-class Exchange(Struct, frozen=True, forbid_unknown_fields=True, gc=False, tag="exchange", tag_field="@type"):
+class Exchange(
+    Struct, frozen=True, forbid_unknown_fields=True, gc=False, kw_only=True, tag="exchange", tag_field="@type"
+):
     """Convert up to `points` of one series of `program` into points of `target`."""
 
     consent: Consent
@@ -21,6 +23,8 @@ class Exchange(Struct, frozen=True, forbid_unknown_fields=True, gc=False, tag="e
     rate_height: Count
     """The height from which both quoted rates hold; across a rate height the quote is dead."""
     recipient: MemberId
+    recipient_consent: Consent | UnsetType = UNSET
+    """Needed where the recipient is another member: their agreement to receive."""
     reference: Reference
     series: SeriesId
     target: ProgramId

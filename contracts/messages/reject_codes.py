@@ -76,5 +76,31 @@ REJECT_CODES: Final[dict[str, str]] = {
     "QUOTE_EXPIRED": "The rates have changed since the quote.",
     "BELOW_LEAST": "The member would receive fewer points than they accepted.",
     "EXCHANGE_TOO_SMALL": "Too few points for a single point of the target.",
+    # limits
+    "DEBIT_CAP": "The sender owes as much as it may.",
+    "ISSUER_CAP": "The issuer owes as much as it may; its points still work at home.",
+    "ORDER_CEILING": "The issuer allows fewer points for such an order.",
+    "TILL_LIMIT": "This till may not spend that many points on its own word.",
+    "STEP_UP_REQUIRED": "For that many points the member must be asked.",
+    "NOT_A_TILL": "This key is not a till's.",
+    "BONUS_BUDGET_EXHAUSTED": "The issuer's budget for awards is used up for today or altogether.",
+    # holds
+    "HOLD_EXPIRED": "The hold would be over before it begins.",
+    "HOLD_TOO_LONG": "The hold would last longer than the alliance allows.",
+    "HOLD_UNKNOWN": "The sender has no such hold.",
+    "HOLD_FINAL": "The hold was captured or released, or its time is over.",
+    "CAPTURE_ABOVE_HOLD": "Fewer points are held.",
+    # what came back
+    "ORIGINAL_UNKNOWN": "The sender has no such success.",
+    "REFUND_TOO_LATE": "The original lies further back than the alliance lets things be returned.",
+    "REFUND_ABOVE_ORIGINAL": "More would come back than there was.",
+    "TOO_MANY_REFUNDS": "The original came back in as many parts already as may be.",
+    "CLAWBACK_BLOCKED": "The member no longer has the points that are due back.",
+    "DEBT_LIMIT": "The member would owe more points than an account may.",
+    # a gift, an opening balance
+    "ACCOUNTS_MUST_DIFFER": "Points are given to somebody else.",
+    "PROGRAM_FORBIDS_GIFTS": "The issuer does not let these points be given away.",
+    "IMPORT_CLOSED": "The program takes no more opening balances.",
+    "IMPORT_DATES": "These points could not have these dates in this series.",
 }
 """Code → what it tells a person."""

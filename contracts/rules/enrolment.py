@@ -13,6 +13,7 @@ from typing import Any, Final
 from msgspec import UnsetType
 from msgspec.structs import replace
 
+from contracts.mechanics.consent import format_nonce_key
 from contracts.mechanics.members import check_member_key, get_current_key, get_member, is_valid_text
 from contracts.mechanics.parameters import get_parameter
 from contracts.mechanics.records import MEMBER, NONCE, Member
@@ -93,7 +94,7 @@ def set_member_choice(state: StateView, asked: Asked, message: SetMemberChoice) 
     public = from_base64url(current, size=32)
     if not is_valid_text(encode_choice(block.chain, text), message.signature, public):
         raise Rejected("CONSENT_SIGNATURE_INVALID", member=message.member)
-    nonce = f"{key_id(public)}|{message.nonce}"
+    nonce = format_nonce_key(block, expires=message.expires, key=key_id(public), nonce=message.nonce)
     if state.get(NONCE, nonce) is not None:
         raise Rejected("CONSENT_USED", nonce=message.nonce)
     record = replace(member, key=current, key_trusted_at=trusted_at)

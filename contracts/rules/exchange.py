@@ -14,31 +14,32 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from contracts.mechanics.clearing import compute_exchange_legs
 from contracts.mechanics.consent import check_consent, get_nonce_key
+from contracts.mechanics.exposure import check_legs
 from contracts.mechanics.grants import check_grants, use_grant
 from contracts.mechanics.lots import (
-    LOTS_FROM_OTHERS_MAX,
     check_room,
     get_account,
-    get_expiry_changes,
+    get_arrivals,
+    get_departures,
     reads_account,
     take_lots,
 )
 from contracts.mechanics.members import get_member
-from contracts.mechanics.records import MEMBER, NONCE
-from contracts.mechanics.references import check_reference, reads_reference
+from contracts.mechanics.records import MEMBER, NONCE, Member
+from contracts.mechanics.references import check_reference, reads_reference, take_reference
 from contracts.mechanics.terms import SeriesTerms, Terms, get_series_terms, get_terms
 from contracts.messages.exchange import Exchange
 from contracts.messages.reject_codes import OK
 from ledger.errors import Rejected
 from ledger.outcome import Lot, Outcome
-from ledger.posting import EXCHANGED_IN, EXCHANGED_OUT, Posting
+from ledger.posting import EXCHANGED_IN, EXCHANGED_OUT, Posting, get_account_key
 from ledger.rule import Asked, BlockContext, Decision, Rule
 from ledger.state import Key, StateView
-from ledger.values import LOTS_MAX, POINTS_MAX
+from ledger.values import POINTS_MAX
 
 
 def compute_exchange(*, points: int, par_redeem: int, par_accrue: int) -> tuple[int, int]:
@@ -52,16 +53,20 @@ def compute_exchange(*, points: int, par_redeem: int, par_accrue: int) -> tuple[
 def apportion(lots: list[Lot], received: int, target: SeriesTerms) -> list[Lot]:
     """``received`` points as lots of the target: cumulative shares, none younger than its source lot."""
     total = sum(lot.points for lot in lots)
-    by_day: dict[int, int] = {}
+    by_day: dict[tuple[int, int], int] = {}
     seen = given = 0
     for lot in lots:
         seen += lot.points
         share = received * seen // total - given
         given += share
         if share:
-            day = min(lot.expires, target.expires)
-            by_day[day] = by_day.get(day, 0) + share
-    return [Lot(day, target.opened, share, target.series, 0) for day, share in sorted(by_day.items())]
+            # A lot in its second life stays in it: no refund gives it a third.
+            life = min(lot.expires, target.expires), lot.original
+            by_day[life] = by_day.get(life, 0) + share
+    return [
+        Lot(day, target.opened, original, share, target.series, 0)
+        for (day, original), share in sorted(by_day.items())
+    ]
 
 
 def exchange(state: StateView, asked: Asked, message: Exchange) -> Decision:
@@ -69,7 +74,7 @@ def exchange(state: StateView, asked: Asked, message: Exchange) -> Decision:
     # CHECK: what was done before, then terms and members, then the issuers' permissions, the quote, the
     # member's consent, the points.
     block = asked.block
-    changes: list[Any] = [check_reference(state, asked, message)]
+    changes: list[Any] = [take_reference(asked, check_reference(state, asked, message))]
     source = get_terms(state, block, message.program)
     target = get_terms(state, block, message.target)
     if message.program == message.target:
@@ -79,7 +84,7 @@ def exchange(state: StateView, asked: Asked, message: Exchange) -> Decision:
     if new is None:
         raise Rejected("NO_OPEN_SERIES", program=message.target)
     member = get_member(state, message.member)
-    get_member(state, message.recipient)
+    recipient_member = get_member(state, message.recipient)
     taken, received = compute_exchange(
         points=message.points, par_redeem=old.par_redeem, par_accrue=new.par_accrue
     )
@@ -99,27 +104,51 @@ def exchange(state: StateView, asked: Asked, message: Exchange) -> Decision:
         least=message.least,
         target=message.target,
     )
-    account = get_account(state, message.member, message.program)
+    if message.recipient != message.member:
+        changes += _check_recipient(state, asked, message, recipient=recipient_member, received=received)
+    account = get_account(state, block, message.member, message.program)
     lots = take_lots(account, taken, day=block.day, series=message.series)
-    recipient = get_account(state, message.recipient, message.target)
+    recipient = get_account(state, block, message.recipient, message.target)
     given = apportion(lots, received, new)
-    is_own = message.recipient == message.member
-    check_room(recipient, given, lots_max=LOTS_MAX if is_own else LOTS_FROM_OTHERS_MAX)
-
-    # POST
-    changes += get_expiry_changes(recipient, message.recipient, message.target, given)
+    check_room(recipient, given)
     legs = compute_exchange_legs(
         source_issuer=source.issuer,
         gross=taken * old.par_redeem,
         target_issuer=target.issuer,
         paid=received * new.par_accrue,
     )
+    check_legs(state, source.issuer, legs)
+
+    # POST
+    changes += get_departures(block, account, get_account_key(message.member, message.program), lots)
+    changes += get_arrivals(block, recipient, get_account_key(message.recipient, message.target), given)
     postings = [Posting(message.program, message.member, EXCHANGED_OUT, lot) for lot in lots]
     postings += [Posting(message.target, EXCHANGED_IN, message.recipient, lot) for lot in given]
     outcome = Outcome(
         balance=account.points - taken, code=OK, legs=legs or UNSET, lots=lots, points=taken, received=given
     )
     return Decision(outcome, postings, changes)
+
+
+def _check_recipient(
+    state: StateView, asked: Asked, message: Exchange, *, recipient: Member, received: int
+) -> list[Any]:
+    """Another member agrees to receive: nobody fills somebody else's account.
+
+    To receive is no danger to them, so neither a waiting key nor another issuer's points stand in the way.
+    """
+    return check_consent(
+        state,
+        asked,
+        consent=message.recipient_consent,
+        purpose="receive",
+        member_id=message.recipient,
+        member=recipient,
+        program=message.target,
+        issuer=recipient.custodian,
+        points=received,
+        counterparty=message.member,
+    )
 
 
 def _use_grants(
@@ -152,14 +181,17 @@ def _check_quote(message: Exchange, *, old: SeriesTerms, new: SeriesTerms, recei
 
 def reads(block: BlockContext, sender: str, message: Exchange) -> Iterable[Key]:
     """The records `exchange` reads, but for the grants, which hang on the issuers."""
-    return (
+    keys = [
         *reads_reference(block, sender, message),
         (MEMBER, message.member),
         (MEMBER, message.recipient),
-        (NONCE, get_nonce_key(message.consent)),
+        (NONCE, get_nonce_key(block, message.consent)),
         reads_account(message.member, message.program),
         reads_account(message.recipient, message.target),
-    )
+    ]
+    if not isinstance(message.recipient_consent, UnsetType):
+        keys.append((NONCE, get_nonce_key(block, message.recipient_consent)))
+    return keys
 
 
 RULE: Final = Rule(Exchange, frozenset({"transact"}), exchange, reads)

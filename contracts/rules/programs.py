@@ -42,7 +42,7 @@ def open_program(state: StateView, asked: Asked, message: OpenProgram) -> Decisi
     """The sender becomes the issuer of a program without a series yet."""
     if state.get(PROGRAM, message.program) is not None:
         raise Rejected("PROGRAM_EXISTS", program=message.program)
-    record = Program(asked.sender, message.name, message.spend_per_point, ())
+    record = Program(asked.sender, message.name, message.spend_per_point, asked.block.day, ())
     return Decision(Outcome(code=OK), (), [(PROGRAM, message.program, record)])
 
 

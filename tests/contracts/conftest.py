@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest.register_assert_rewrite("tests.contracts.alliance", "tests.contracts.ladder")
+pytest.register_assert_rewrite("tests.contracts.alliance", "tests.contracts.ladder", "tests.contracts.sums")
 
 from tests.contracts.alliance import Alliance  # noqa: E402 - after its assertions were made to tell
 

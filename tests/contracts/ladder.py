@@ -14,20 +14,61 @@ import pytest
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from contracts.mechanics.records import NONCE, ReferenceRecord
-from contracts.mechanics.references import compute_content, reads_reference
+from contracts.mechanics.consent import get_nonce_key
+from contracts.mechanics.records import (
+    EARNED,
+    HOLD,
+    NONCE,
+    REFERENCE,
+    SPENT,
+    Earned,
+    HoldRecord,
+    ReferenceRecord,
+    Spent,
+    Undone,
+)
+from contracts.mechanics.references import compute_content
+from contracts.messages import Adjust, Exchange, Gift, Hold, Redeem
 from contracts.messages.consent_text import Consent
 from ledger.codec import encode, sha256
 from ledger.executor import HEAD_TABLE
 from ledger.keys import SeedSigner
-from ledger.outcome import Outcome
+from ledger.outcome import Lot, Outcome
 from ledger.rule import Asked
 from ledger.transaction import TRANSACTION_TABLE
-from tests.contracts.alliance import Alliance
+from tests.contracts.alliance import RULEBOOK, Alliance
 from tests.contracts.letters import make_nonce, sign_consent
 
 FIRST = 3
 """The index of the entry that is said to have taken a reference before."""
+PURPOSES = {Adjust: "adjust", Exchange: "exchange", Gift: "gift", Hold: "hold", Redeem: "redeem"}
+"""Message type → what its consent is for."""
+
+
+class Agreement:
+    """A consent in the making: who signs it, what it says other than the obvious, what is wrong with it."""
+
+    def __init__(self) -> None:
+        self.speaker: SeedSigner | None = None
+        self.said: dict[str, Any] = {}
+        self.is_forged = False
+        self.is_spent = False
+
+    def sign(self, alliance: Alliance, plain: dict[str, Any]) -> Consent:
+        """The consent as the message carries it, after its nonce was spent where it is said to be."""
+        assert self.speaker is not None
+        said = {"expires": alliance.time + 60_000, "nonce": make_nonce("attempt"), **plain, **self.said}
+        consent = sign_consent(alliance.chain, self.speaker, **said)
+        if self.is_forged:
+            forged = sign_consent(alliance.chain, self.speaker, **{**said, "nonce": make_nonce("forged")})
+            consent = replace(consent, signature=forged.signature)
+        return consent
+
+    def spend_nonce(self, alliance: Alliance, consent: Consent) -> None:
+        """An earlier success used the nonce, where it is said to."""
+        if self.is_spent:
+            context = alliance.executor.context(time=alliance.time)
+            alliance.put(NONCE, get_nonce_key(context, consent), consent.expires)
 
 
 class Attempt:
@@ -41,11 +82,9 @@ class Attempt:
         self.sender = sender
         self.purpose: str | None = None
         self.fields = fields
-        self.consent: dict[str, Any] | None = None
-        """The consent's own fields; signed when it is asked, after everything else is settled."""
-        self.speaker: SeedSigner | None = None
-        self.consent_is_forged = False
-        self.nonce_is_spent = False
+        self.consent: Agreement | None = None
+        """Signed when it is asked, after everything else is settled."""
+        self.recipient_consent: Agreement | None = None
         self.reference_taken_by: str | None = None
         """``same`` or ``other`` content succeeded under this reference before."""
 
@@ -53,59 +92,82 @@ class Attempt:
         """Change fields of the message."""
         self.fields.update(fields)
 
-    def agree(self, speaker: SeedSigner, **fields: Any) -> None:
+    def agree(self, speaker: SeedSigner | None = None, **said: Any) -> None:
         """Who signs the consent, and what it says other than the obvious."""
-        self.speaker = speaker
-        self.consent = {**(self.consent or {}), **fields}
+        self.consent = self.consent or Agreement()
+        self.consent.speaker = speaker or self.consent.speaker
+        self.consent.said.update(said)
+
+    def accept(self, speaker: SeedSigner | None = None, **said: Any) -> None:
+        """As `agree`, for who receives an exchange."""
+        self.recipient_consent = self.recipient_consent or Agreement()
+        self.recipient_consent.speaker = speaker or self.recipient_consent.speaker
+        self.recipient_consent.said.update(said)
 
     def make_message(self) -> Any:
-        """The message, with its consent signed last."""
-        if self.consent is None:
-            return self.message(**self.fields)
-        return self.message(**self.fields, consent=self._sign_consent())
+        """The message, with its consents signed last."""
+        told = dict(self.fields)
+        if self.consent is not None:
+            told["consent"] = self.consent.sign(self.alliance, self._describe())
+        if self.recipient_consent is not None:
+            plain = {
+                "counterparty": told["member"],
+                "member": told["recipient"],
+                "nonce": make_nonce("received"),
+                "points": 10**9,
+                "program": told["target"],
+                "purpose": "receive",
+            }
+            told["recipient_consent"] = self.recipient_consent.sign(self.alliance, plain)
+        return self.message(**told)
 
-    def _sign_consent(self) -> Consent:
-        assert self.consent is not None
-        assert self.speaker is not None
-        is_exchange = "target" in self.fields
-        said = {
-            "counterparty": self.fields["recipient"] if is_exchange else self.sender,
-            "expires": self.alliance.time + 60_000,
-            "least": self.fields["least"] if is_exchange else UNSET,
+    def _describe(self) -> dict[str, Any]:
+        """What a consent to this message says as a rule."""
+        return {
+            "counterparty": self.fields.get("recipient", self.sender),
+            "least": self.fields.get("least", UNSET),
             "member": self.fields["member"],
-            "nonce": make_nonce("attempt"),
             "points": self.fields["points"],
             "program": self.fields["program"],
-            "purpose": "exchange" if is_exchange else "redeem",
-            "target": self.fields["target"] if is_exchange else UNSET,
-            **self.consent,
+            "purpose": PURPOSES[self.message],
+            "target": self.fields.get("target", UNSET),
         }
-        consent = sign_consent(self.alliance.chain, self.speaker, **said)
-        if self.consent_is_forged:
-            forged = sign_consent(
-                self.alliance.chain, self.speaker, **{**said, "nonce": make_nonce("forged")}
-            )
-            consent = replace(consent, signature=forged.signature)
-        return consent
 
     def prepare(self) -> Any:
         """The message, after whatever had to come before it has come."""
         message = self.make_message()
-        if self.nonce_is_spent and self.consent is not None:
-            key = f"{message.consent.key}|{message.consent.nonce}"
-            self.alliance.put(NONCE, key, message.consent.expires)
+        if self.consent is not None:
+            self.consent.spend_nonce(self.alliance, message.consent)
+        if self.recipient_consent is not None:
+            self.recipient_consent.spend_nonce(self.alliance, message.recipient_consent)
         if self.reference_taken_by is not None:
             self._take_reference(message)
         return message
 
     def _take_reference(self, message: Any) -> None:
-        """The record that an earlier success leaves, wherever the message now says it happened."""
+        """The record that an earlier success leaves, wherever the message now says it happened; or the mark
+        it leaves on the original that it completes or undoes.
+        """
         context = self.alliance.executor.context(time=self.alliance.time)
         asked = Asked(context, self.sender, None, "", 0, sha256(encode(message)))  # type: ignore[arg-type]
         same = self.reference_taken_by == "same"
         content = compute_content(asked, message) if same else make_nonce("other")
-        (table, key), _ = reads_reference(context, self.sender, message)
-        self.alliance.put(table, key, ReferenceRecord(FIRST, content))
+        table, key = next(iter(RULEBOOK.rules[self.message].reads(context, self.sender, message)))
+        lot, member = Lot(1, 1, 0, 1, "x-1", 0), message.member
+        record = self.alliance.get(table, key)
+        if hasattr(message, "original") and record is not None:
+            undone = (Undone(message.reference, content, FIRST), *record.undone)
+            self.alliance.put(table, key, replace(record, undone=undone))
+        elif hasattr(message, "hold") and record is not None:
+            self.alliance.put(table, key, replace(record, final_content=content, final_index=FIRST))
+        elif not hasattr(message, "original") and not hasattr(message, "hold"):
+            records = {
+                REFERENCE: ReferenceRecord(FIRST, content),
+                EARNED: Earned(FIRST, content, 0, 0, lot, member, 0, 0, ()),
+                SPENT: Spent(FIRST, content, 0, (), member, (), 0, ()),
+                HOLD: HoldRecord(FIRST, content, 1, (), member, (), "lapse", 0),
+            }
+            self.alliance.put(table, key, records[table])
 
 
 Break = Callable[[Attempt], None]
@@ -161,3 +223,15 @@ REFERENCE_ROWS: list[tuple[str, Break]] = [
     ("ALREADY_DONE", lambda it: setattr(it, "reference_taken_by", "same")),
     ("REFERENCE_CONFLICT", lambda it: setattr(it, "reference_taken_by", "other")),
 ]
+
+
+def forge(it: Attempt) -> None:
+    """The consent says one thing, and its signature another."""
+    assert it.consent is not None
+    it.consent.is_forged = True
+
+
+def spend_nonce(it: Attempt) -> None:
+    """The consent was used before."""
+    assert it.consent is not None
+    it.consent.is_spent = True

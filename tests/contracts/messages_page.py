@@ -14,7 +14,7 @@ PURPOSES = {"transact", "till", "custody", "govern"}
 
 
 class Section(NamedTuple):
-    """What the page says about one message of step 1."""
+    """What the page says about one message."""
 
     name: str
     purposes: frozenset[str]
@@ -52,16 +52,17 @@ def read_consent_codes() -> list[str]:
 
 
 def read_sections() -> dict[str, Section]:
-    """The messages of step 1 by their `@type`."""
-    text = part("## Registry (step 1)", "## Step 2")
-    found = {}
+    """The messages by their `@type`."""
+    text = part("## Registry", "## Parameters")
+    found: dict[str, Section] = {}
     for section in re.split(r"^### ", text, flags=re.MULTILINE)[1:]:
         head, _, body = section.partition("\n")
         body = body.split("\n## ")[0]
         name = re.match(r"`([a-z_]+)`", head)
         assert name is not None, head
         purposes = frozenset(re.findall(r"`([a-z]+)`", head)) & PURPOSES
-        found[name[1]] = Section(name[1], purposes, tuple(_fields(body)), tuple(_codes(body)))
+        codes = tuple(_codes(body, found))
+        found[name[1]] = Section(name[1], purposes, tuple(_fields(body)), codes)
     return found
 
 
@@ -73,12 +74,27 @@ def _fields(body: str) -> list[str]:
     return re.findall(r"`([a-z_]+\??)`", re.split(r"\.(?:\s|$)", bare)[0])
 
 
-def _codes(body: str) -> list[str]:
-    """Codes in the order in which they stand; an event is not one."""
+def _codes(body: str, before: dict[str, Section]) -> list[str]:
+    """Codes in the order in which they stand; an event is not one, and a table explains what stands above
+    it. Another message's, where the page says so, count up to the one it names, or all but the last.
+    """
     shared = {"Reference codes": read_reference_codes(), "consent codes": read_consent_codes()}
+    prose = "\n".join(line for line in body.split("\n") if not line.startswith("|"))
     told: list[str] = []
-    for match in re.finditer(r"(?<!event )`([A-Z][A-Z_]{3,})`|Reference codes|consent codes", body):
-        told += [match[1]] if match[1] else shared[match[0]]
+    pattern = (
+        r"As `(?P<name>[a-z_]+)`,\sup to and with `(?P<last>[A-Z_]+)`"
+        r"|Codes as `(?P<whole>[a-z_]+)`, without the last"
+        r"|(?<!event )`(?P<code>[A-Z][A-Z_]{3,})`"
+        r"|(?P<list>Reference codes|consent codes)"
+    )
+    for match in re.finditer(pattern, prose):
+        if match["name"]:
+            other = before[match["name"]].codes
+            told += other[: other.index(match["last"]) + 1]
+        elif match["whole"]:
+            told += before[match["whole"]].codes[:-1]
+        else:
+            told += [match["code"]] if match["code"] else shared[match["list"]]
     return told
 
 

@@ -13,7 +13,7 @@ def buy(alliance, sender=FRESH, **fields):
     return alliance.ask(sender, Earn(**{**plain, "reference": "order", **fields}))
 
 
-def spend(alliance, sender=FRESH, member=ANNA, speaker=None, agreed=None, **fields):
+def spend(alliance, sender=FRESH, member=ANNA, speaker=None, *, agreed=None, how=None, **fields):
     """Anna spends with a code of her own, made out to the acceptor."""
     plain = {"member": member, "occurred_at": alliance.time, "points": 100, "program": "leaf"}
     told = {**plain, "reference": "order", **fields}
@@ -28,7 +28,7 @@ def spend(alliance, sender=FRESH, member=ANNA, speaker=None, agreed=None, **fiel
             **(agreed or {}),
         }
         told["consent"] = sign_consent(alliance.chain, speaker or make_signer(member), **text)
-    return alliance.ask(sender, Redeem(**told))
+    return alliance.ask(sender, Redeem(**told), **(how or {}))
 
 
 def convert(alliance, sender=PHARMACY, speaker=None, agreed=None, **fields):
@@ -59,4 +59,21 @@ def convert(alliance, sender=PHARMACY, speaker=None, agreed=None, **fields):
         **(agreed or {}),
     }
     told["consent"] = sign_consent(alliance.chain, speaker or make_signer(told["member"]), **text)
+    if told["recipient"] != told["member"]:
+        told.setdefault("recipient_consent", accept(alliance, told))
     return alliance.ask(sender, Exchange(**told))
+
+
+def accept(alliance, told, speaker=None, **otherwise):
+    """The recipient of an exchange agrees to it, with a key of their own."""
+    text = {
+        "counterparty": told["member"],
+        "expires": alliance.time + 60_000,
+        "member": told["recipient"],
+        "nonce": make_nonce("receive", told["reference"]),
+        "points": 10**9,
+        "program": told["target"],
+        "purpose": "receive",
+        **otherwise,
+    }
+    return sign_consent(alliance.chain, speaker or make_signer(told["recipient"]), **text)

@@ -8,12 +8,16 @@ from msgspec import UNSET
 from contracts.messages import (
     AddKey,
     Admit,
+    Capture,
     Earn,
     Enrol,
     Grant,
+    Hold,
     OpenProgram,
     OpenSeries,
     Redeem,
+    Refund,
+    ReturnOrder,
     SetParameter,
 )
 from contracts.messages.registry import ParticipantKey
@@ -26,6 +30,7 @@ from tests.contracts.cast import (
     PETROL,
     START,
     STRANGER,
+    TODAY,
     make_signer,
     public_of,
 )
@@ -149,3 +154,35 @@ def test_the_id_of_a_failed_atomic_transaction_is_taken(alliance):
     refusal = alliance.cut(other).answers[0].refusal
     assert isinstance(refusal, Refused)
     assert refusal.code == "ID_CONFLICT"
+
+
+def test_holds_captures_refunds_and_returns_are_undone_with_the_rest(alliance):
+    """Lots, held room, debts, due work, marks on originals: all as before, and good for a second try."""
+    alliance.earn(ANNA, 60)
+    alliance.must(PETROL, Earn(20_000_000, ANNA, START, "leaf", "before"))
+    consent = sign_consent(
+        alliance.chain,
+        make_signer(ANNA),
+        counterparty=PETROL,
+        expires=START,
+        member=ANNA,
+        points=100,
+        program="leaf",
+        purpose="hold",
+    )
+    told = {"member": ANNA, "occurred_at": START, "program": "leaf"}
+    original = {"original_day": TODAY, "reference": "back", **told}
+    messages = [
+        Hold(consent=consent, expires=START + 1_000, points=100, reference="held", **told),
+        Capture(hold="held", hold_day=TODAY, points=80, **told),
+        Refund(original="held", original_type="hold", points=30, **original),
+        ReturnOrder(amount=20_000_000, original="before", original_type="earn", **original),
+    ]
+    before = alliance.records("head", "transaction")
+    bad = Earn(1, STRANGER, START, "leaf", "nobody")
+    wanted = ["ATOMIC_ABORTED"] * 4 + ["MEMBER_UNKNOWN"]
+    assert codes(alliance.submit(PETROL, *messages, bad, atomic=True)) == wanted
+    assert alliance.records("head", "transaction") == before
+    assert codes(alliance.submit(PETROL, *messages, atomic=True)) == ["OK"] * 4
+    # 100 - 80 + 30 - 40
+    assert alliance.points(ANNA) == 10

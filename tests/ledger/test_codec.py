@@ -65,7 +65,7 @@ def test_structs_are_written_as_rfc_8785_writes_them():
         code="OK",
         events=[Event(about="m", at=1, name="AN_EVENT")],
         legs=[Leg("ab", 5, "earn", "cd")],
-        lots=[Lot(1, 2, 3, "sd", 0)],
+        lots=[Lot(1, 2, 0, 3, "sd", 0)],
         points=0,
     )
     assert encode(outcome) == jcs(msgspec.to_builtins(outcome))

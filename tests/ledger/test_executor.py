@@ -39,7 +39,7 @@ def test_the_leaves_of_a_block_to_the_byte(alliance):
         transaction.signature.encode(),
     )
     tag = to_base64url(sha256(leaf).digest()[:16]).encode()
-    lot = b'[20057,5,1,"leaf-1",0]'
+    lot = b'[20057,5,0,1,"leaf-1",0]'
     outcomes = [
         b'{"balance":1,"code":"OK","lots":[%b],"points":1}' % lot,
         b'{"code":"ALREADY_DONE","first":%d}' % (first + 1),
@@ -168,7 +168,7 @@ def test_a_block_of_refusals_and_repeats_only_adds_no_leaf(alliance):
 
 
 def test_a_refused_transaction_beside_due_work_still_adds_no_leaf_of_its_own(alliance):
-    alliance.place(ANNA, "leaf", Lot(TODAY, 5, 9, "leaf-1", 0))
+    alliance.place(ANNA, "leaf", Lot(TODAY, 5, 0, 9, "leaf-1", 0))
     alliance.wait(days=1)
     block = alliance.cut(alliance.sign(FRESH, order(1), not_after=START))
     assert len(block.leaves) == 2
@@ -178,7 +178,7 @@ def test_a_refused_transaction_beside_due_work_still_adds_no_leaf_of_its_own(all
         bytes(shape.message)
         == b'{"@type":"expire","day":19676,"member":"%b","program":"leaf"}' % ANNA.encode()
     )
-    assert bytes(shape.outcome) == b'{"balance":0,"code":"OK","lots":[[19676,5,9,"leaf-1",0]],"points":9}'
+    assert bytes(shape.outcome) == b'{"balance":0,"code":"OK","lots":[[19676,5,0,9,"leaf-1",0]],"points":9}'
 
 
 def test_the_engines_height_is_recorded_beside_the_ledgers(alliance):

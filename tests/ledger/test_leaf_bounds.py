@@ -7,10 +7,12 @@ longer list shows here before it stops a node.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, get_args
 
 import msgspec
 import pytest
+from msgspec import UNSET
 from msgspec import inspect as wire
 
 from contracts.messages import Admit, Enrol, Message, OpenProgram, OpenSeries, SystemMessage
@@ -22,18 +24,22 @@ from ledger.leaves import BlockLeaf, TransactionLeaf, encode_entry, encode_syste
 from ledger.outcome import Lot, Outcome
 from ledger.transaction import TransactionDecoder
 from ledger.values import LEAF_BYTES_MAX, LOTS_MAX
-from tests.contracts.alliance import RULEBOOK, Alliance
+from tests.contracts.alliance import RULEBOOK, Alliance, read_leaf
 from tests.contracts.cast import (
     ANNA,
+    DAY_MILLIS,
     FRESH,
     OPERATOR,
+    PETROL,
     START,
     TODAY,
+    grant,
     make_signer,
     member_id,
     public_of,
 )
-from tests.contracts.purchases import convert
+from tests.contracts.orders import award, capture, give, refund, release, return_goods, set_aside, set_policy
+from tests.contracts.purchases import buy, convert, spend
 
 TAG = b"A" * 22
 WIDEST = "\U0010ffff"
@@ -85,9 +91,9 @@ OUTCOME = widest_struct(type_of(Outcome))
 
 
 def test_the_widest_outcome_is_wider_than_any_rule_can_give():
-    """Two lists of 64 lots, 16 legs and 16 events at once, every number and name at its longest."""
-    assert OUTCOME.count(b"[") == 2 * LOTS_MAX + 4
-    assert len(OUTCOME) > 2 * LOTS_MAX * 100
+    """Four lists of 64 lots, 16 legs and 16 events at once, every number and name at its longest."""
+    assert OUTCOME.count(b"[") == 4 * LOTS_MAX + 6
+    assert len(OUTCOME) > 4 * LOTS_MAX * 100
     longest = max(map(len, REJECT_CODES))
     assert longest < 64
 
@@ -98,8 +104,9 @@ def test_the_worst_entry_of_every_message_fits(name):
     assert len(encode_entry(message, OUTCOME, TAG)) <= LEAF_BYTES_MAX
 
 
-def test_the_worst_system_entry_fits():
-    message = widest_struct(type_of(SystemMessage))
+@pytest.mark.parametrize("kind", get_args(SystemMessage))
+def test_the_worst_system_entry_fits(kind):
+    message = widest_struct(type_of(kind))
     assert len(encode_system_entry(message, OUTCOME)) <= LEAF_BYTES_MAX
 
 
@@ -139,29 +146,89 @@ def test_the_most_generous_names_are_taken_and_kept(name):
         assert len(leaf) <= LEAF_BYTES_MAX
 
 
-def test_the_longest_exchange_is_taken_and_kept():
-    """64 lots of the longest-named series become 64 of the other; the log keeps every one of them."""
+LONG = ["a" * 63, "b" * 63]
+REFERENCE = "r" * 64
+
+
+@pytest.fixture
+def crowded() -> Iterator[Alliance]:
+    """Anna has 64 lots of a program and series with the longest of names; half lapse in three days."""
     alliance = Alliance().open()
-    programs = [letter * 63 for letter in "ab"]
-    for program in programs:
+    for program in LONG:
         opened = [
             OpenProgram("x", program, 10**12),
             OpenSeries(alliance.height + 1, 0, 10_000, 10_000, program, program),
         ]
         alliance.must(FRESH, *opened)
-    lots = [Lot(TODAY + number, 8, 10_000_000, programs[0], 0) for number in range(64)]
-    alliance.place(ANNA, programs[0], *lots)
-    outcome = convert(
-        alliance,
-        program=programs[0],
-        target=programs[1],
-        series=programs[0],
-        points=640_000_000,
-        rate_height=alliance.height,
-        reference="r" * 64,
-    )
+    alliance.must(FRESH, grant("redeem", LONG[0], PETROL))
+    lives = [(TODAY + last, TODAY + last - 1 - number) for last in (2, 40) for number in range(32)]
+    lives[0] = (TODAY + 2, 0)
+    lots = [Lot(expires, 8, original, 10**7, LONG[0], 0) for expires, original in lives]
+    alliance.place(ANNA, LONG[0], *lots)
+    yield alliance
+    alliance.check()
+    longest = max(map(len, alliance.leaves))
+    assert 3_000 < longest <= LEAF_BYTES_MAX
+
+
+ALL = {"points": 64 * 10**7, "program": LONG[0], "reference": REFERENCE}
+
+
+def test_the_longest_exchange_is_taken_and_kept(crowded):
+    """64 lots of the longest-named series become 64 of the other; the log keeps every one of them."""
+    told = {**ALL, "target": LONG[1], "series": LONG[0]}
+    opened = crowded.get("series", f"{LONG[1]}|{LONG[1]}").opened
+    outcome = convert(crowded, rate_height=opened, **told)
     assert (outcome.code, len(outcome.lots), len(outcome.received)) == ("OK", 64, 64)
-    assert 10_000 < len(alliance.leaves[-2]) <= LEAF_BYTES_MAX
+
+
+def test_the_longest_capture_is_taken_and_kept(crowded):
+    """One lot is captured; of the 63 that go back, 31 have lapsed meanwhile."""
+    assert set_aside(crowded, PETROL, **ALL, expires=START + 6 * DAY_MILLIS).code == "OK"
+    crowded.wait(days=3)
+    outcome = capture(crowded, PETROL, hold=REFERENCE, points=10**7 + 1, program=LONG[0])
+    counts = (len(outcome.lots), len(outcome.released), len(outcome.expired))
+    assert (outcome.code, counts) == ("OK", (2, 63, 31))
+
+
+def test_the_longest_release_and_the_longest_lapse_are_kept(crowded):
+    for reference, end in (("a", release), ("b", None)):
+        told = {**ALL, "points": 32 * 10**7, "reference": reference}
+        assert set_aside(crowded, PETROL, **told, expires=START + 6 * DAY_MILLIS).code == "OK"
+        if end is not None:
+            crowded.wait(days=3)
+            outcome = end(crowded, PETROL, hold=reference, program=LONG[0])
+            assert (len(outcome.released), len(outcome.expired)) == (32, 32)
+    crowded.wait(days=7)
+    crowded.cut()
+    _, outcome = read_leaf(crowded.blocks[-1].leaves[0])
+    assert (len(outcome.released), outcome.expired is UNSET) == (32, True)
+
+
+def test_the_longest_refund_is_kept(crowded):
+    """32 lots come back as they were; of the others, half in their first life get a grace, the rest lapse."""
+    assert len(spend(crowded, PETROL, **ALL).lots) == 64
+    crowded.wait(days=3)
+    told = {"points": 64 * 10**7, "program": LONG[0], "original": REFERENCE}
+    outcome = refund(crowded, PETROL, **told)
+    assert (outcome.code, len(outcome.lots), len(outcome.expired)) == ("OK", 33, 31)
+    assert len(outcome.legs) == 2
+
+
+def test_the_longest_gift_and_the_longest_return_are_kept(crowded):
+    assert give(crowded, **{**ALL, "points": 32 * 10**7}).code == "OK"
+    told = {"amount": 10**15, "program": LONG[0]}
+    assert buy(crowded, **told).points == 1_000
+    assert len(return_goods(crowded, **told).lots) == 1
+    set_policy(crowded, program=LONG[0])
+    told = {"points": 32 * 10**7, "amount": 1, "program": LONG[0], "reference": "award"}
+    assert award(crowded, **told).code == "OK"
+    assert spend(crowded, **{**ALL, "reference": "all"}).code == "OK"
+    crowded.place(ANNA, LONG[0], *[Lot(TODAY + 9 + n, 8, 0, 10**7, LONG[0], 0) for n in range(32)])
+    told = {"amount": 1, "original": "award", "original_type": "award", "program": LONG[0]}
+    outcome = return_goods(crowded, **told)
+    assert (outcome.code, sum(lot.points for lot in outcome.lots)) == ("OK", 32 * 10**7)
+    assert len(outcome.lots) == 32
 
 
 def test_the_most_generous_transaction_is_taken_whole():

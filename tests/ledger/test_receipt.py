@@ -26,7 +26,7 @@ LOG = make_signer("log")
 def make_alliance() -> Alliance:
     """Two entries of one transaction, one of another, and one that a block wrote by itself."""
     alliance = Alliance().open()
-    alliance.place(ANNA, "leaf", Lot(TODAY, 5, 9, "leaf-1", 0))
+    alliance.place(ANNA, "leaf", Lot(TODAY, 5, 0, 9, "leaf-1", 0))
     alliance.must(FRESH, Earn(10**6, ANNA, START, "leaf", "a"), Earn(10**6, ANNA, START, "leaf", "b"))
     alliance.must(PETROL, Earn(10**6, ANNA, START, "leaf", "c"))
     alliance.wait(days=1)

@@ -13,14 +13,14 @@ from ledger.errors import InvariantBroken
 from ledger.executor import Executor
 from ledger.leaves import BLOCK_LEAF_DECODER
 from ledger.outcome import Leg, Lot
-from ledger.posting import EXCHANGED_IN, EXPIRED, ISSUED_HOME, Posting
+from ledger.posting import EXCHANGED_IN, EXPIRED, ISSUED_HOME, REDEEMED_HOME, Posting, held_by
 from ledger.rule import Decision
 from ledger.state import State
 from ledger.totals import TOTALS_TABLES, apply_leg, apply_posting, close_block
 from tests.contracts.alliance import RULEBOOK, Alliance
 from tests.contracts.cast import ANNA, FRESH, OPERATOR, PETROL, START
 
-LOT = Lot(10, 1, 5, "aa", 0)
+LOT = Lot(10, 1, 0, 5, "aa", 0)
 
 
 def sums_of(text: str) -> str:
@@ -31,7 +31,7 @@ def begin(*postings: Posting) -> State:
     state = State(TOTALS_TABLES)
     state.begin()
     for posting in postings:
-        apply_posting(state, posting)
+        apply_posting(state, posting, day=1)
     return state
 
 
@@ -47,7 +47,7 @@ def test_points_between_members_move_no_supply():
     close_block(state)
     state.commit()
     state.begin()
-    apply_posting(state, Posting("leaf", "m_1", "m_2", LOT))
+    apply_posting(state, Posting("leaf", "m_1", "m_2", LOT), day=1)
     assert close_block(state) == sums_of("[]")
     assert state.get("account", "m_1|leaf") is None
     assert state.get("account", "m_2|leaf").lots == (LOT,)
@@ -89,6 +89,38 @@ def test_what_is_owed_is_kept_by_pair_and_reason():
     owed = {"bank|shop|redeem": 11, "bank|shop|earn": 1, "shop|bank|redeem": 2}
     assert dict(state.pending("owed")) == owed
     assert dict(state.pending("position")) == {"bank": -10, "shop": 10}
+    # What one owes in all only grows: what others owe it is nothing against that.
+    assert dict(state.pending("debit")) == {"bank": 12, "shop": 2}
+
+
+def test_points_set_aside_move_no_supply_and_no_points():
+    state = begin(Posting("leaf", ISSUED_HOME, "m_1", LOT))
+    close_block(state)
+    state.commit()
+    for source, destination, free, held in [
+        ("m_1", held_by("m_1"), (), (LOT,)),
+        (held_by("m_1"), "m_1", (LOT,), ()),
+        ("m_1", held_by("m_1"), (), (LOT,)),
+    ]:
+        state.begin()
+        apply_posting(state, Posting("leaf", source, destination, LOT), day=1)
+        assert close_block(state) == sums_of("[]")
+        state.commit()
+        account = state.get("account", "m_1|leaf")
+        assert (account.lots, account.held, account.points) == (free, held, 5)
+    state.begin()
+    apply_posting(state, Posting("leaf", held_by("m_1"), REDEEMED_HOME, LOT), day=1)
+    assert close_block(state) == sums_of('[["leaf","0"]]')
+    assert state.get("account", "m_1|leaf") is None
+
+
+def test_what_is_posted_finds_the_account_as_it_is_that_day():
+    """A lot that waited for the fifth day is one with what never waited, on that day and not before."""
+    waiting = replace(LOT, spendable_from=5)
+    for day, lots in ((4, (LOT, waiting)), (5, (replace(LOT, points=10),))):
+        state = begin(Posting("leaf", ISSUED_HOME, "m_1", waiting))
+        apply_posting(state, Posting("leaf", ISSUED_HOME, "m_1", LOT), day=day)
+        assert state.get("account", "m_1|leaf").lots == lots
 
 
 def invent_points(state: State) -> None:
@@ -109,7 +141,7 @@ def invent_money(state: State) -> None:
 
 def forget_supply(state: State) -> None:
     state.put("supply", "leaf", 4)
-    apply_posting(state, Posting("leaf", "m_1", EXPIRED, LOT))
+    apply_posting(state, Posting("leaf", "m_1", EXPIRED, LOT), day=1)
 
 
 FAULTS = [

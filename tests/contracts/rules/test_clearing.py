@@ -61,7 +61,7 @@ def test_no_cycle_of_exchanges_gains(offered, programs):
 )
 def test_shares_of_a_lot_add_up_and_are_never_younger(lots, share, policy):
     lots = sorted(lots)
-    taken = [Lot(day, 1, number, "s", 0) for day, number in lots]
+    taken = [Lot(day, 1, 0, number, "s", 0) for day, number in lots]
     received = max(1, int(share * sum(number for _, number in lots)))
     target = SeriesTerms("t", 1, par_accrue=1, par_redeem=1, since=1, expires=policy)
     given_lots = apportion(taken, received, target)

@@ -27,6 +27,7 @@ from tests.contracts.cast import (
     grant,
 )
 from tests.contracts.ladder import REFERENCE_ROWS, Attempt, Ladder, every_row, fall_from
+from tests.contracts.orders import set_cap
 from tests.contracts.purchases import buy
 
 
@@ -72,8 +73,9 @@ LADDER = Ladder(
         ("GRANT_EXPIRED", let_grant_lapse),
         ("GRANT_EXHAUSTED", lambda it: it.alliance.must(FRESH, grant("earn", "leaf", PETROL, budget_day=0))),
         ("AMOUNT_TOO_LARGE", lambda it: it.set(amount=500_000 * (10**9 + 1))),
-        ("LOT_LIMIT", lambda it: fill(it, [Lot(TODAY + day, 5, 1, "leaf-1", 0) for day in range(63)])),
-        ("BALANCE_LIMIT", lambda it: fill(it, [Lot(NEVER, 5, BALANCE_MAX - 63, "leaf-1", 0)])),
+        ("LOT_LIMIT", lambda it: fill(it, [Lot(TODAY + day, 5, 0, 1, "leaf-1", 0) for day in range(63)])),
+        ("BALANCE_LIMIT", lambda it: fill(it, [Lot(NEVER, 5, 0, BALANCE_MAX - 63, "leaf-1", 0)])),
+        ("DEBIT_CAP", lambda it: set_cap(it.alliance, PETROL, 1_049_999)),
     ],
 )
 
@@ -120,7 +122,7 @@ def test_an_order_too_small_for_a_point_succeeds_and_takes_its_reference(allianc
 def test_earning_at_home_makes_nobody_owe_anybody(alliance):
     outcome = buy(alliance)
     assert outcome.legs is UNSET
-    assert outcome.lots == [Lot(20_057, 5, 40, "leaf-1", 0)]
+    assert outcome.lots == [Lot(20_057, 5, 0, 40, "leaf-1", 0)]
     assert alliance.get("tally", "leaf|issued.home") == 40
     assert dict(alliance.state.rows("position")) == {}
 
@@ -241,10 +243,10 @@ def test_points_earned_in_one_month_become_one_lot(alliance):
     for day in range(15):  # the 15th to the 29th of November
         assert buy(alliance, reference=f"o-{day}").points == 40
         alliance.wait(days=1)
-    assert alliance.lots(ANNA) == (Lot(20_057, 5, 600, "leaf-1", 0),)
+    assert alliance.lots(ANNA) == (Lot(20_057, 5, 0, 600, "leaf-1", 0),)
     alliance.wait(days=1)
     assert buy(alliance, reference="december").balance == 640
-    assert alliance.lots(ANNA) == (Lot(20_057, 5, 600, "leaf-1", 0), Lot(20_088, 5, 40, "leaf-1", 0))
+    assert alliance.lots(ANNA) == (Lot(20_057, 5, 0, 600, "leaf-1", 0), Lot(20_088, 5, 0, 40, "leaf-1", 0))
 
 
 def test_each_series_has_lots_of_its_own_and_only_the_newest_is_issued(alliance):
@@ -252,21 +254,21 @@ def test_each_series_has_lots_of_its_own_and_only_the_newest_is_issued(alliance)
     opens = alliance.height + 10
     alliance.must(FRESH, OpenSeries(opens, 12, 11_000, 11_000, "leaf", "leaf-2"))
     alliance.reach(opens - 1)
-    assert buy(alliance, reference="last").lots == [Lot(20_057, 5, 40, "leaf-1", 0)]
+    assert buy(alliance, reference="last").lots == [Lot(20_057, 5, 0, 40, "leaf-1", 0)]
     assert alliance.height == opens
-    assert buy(alliance, reference="new").lots == [Lot(20_057, opens, 40, "leaf-2", 0)]
+    assert buy(alliance, reference="new").lots == [Lot(20_057, opens, 0, 40, "leaf-2", 0)]
     assert [lot.points for lot in alliance.lots(ANNA)] == [80, 40]
 
 
 def test_an_account_of_64_lots_still_takes_what_merges(alliance):
-    lots = [Lot(20_057 - number, 5, 1, "leaf-1", 0) for number in range(64)]
+    lots = [Lot(20_057 - number, 5, 0, 1, "leaf-1", 0) for number in range(64)]
     alliance.place(ANNA, "leaf", *lots)
     assert buy(alliance).balance == 104
     assert len(alliance.lots(ANNA)) == 64
 
 
 def test_a_balance_may_reach_its_limit_exactly(alliance):
-    alliance.place(ANNA, "leaf", Lot(NEVER, 5, BALANCE_MAX - 40, "leaf-1", 0))
+    alliance.place(ANNA, "leaf", Lot(NEVER, 5, 0, BALANCE_MAX - 40, "leaf-1", 0))
     assert buy(alliance, reference="a").balance == BALANCE_MAX
     assert buy(alliance, amount=500_000, reference="b").code == "BALANCE_LIMIT"
 

@@ -6,6 +6,7 @@ import pytest
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from contracts.mechanics.consent import format_nonce_key
 from contracts.messages import AddMemberKey, Enrol, ReplaceMemberKey, SetMemberChoice
 from ledger.codec import to_base64url
 from ledger.errors import Refused
@@ -110,7 +111,10 @@ def stop_it_before(it: Attempt) -> None:
 
 
 def spend_the_nonce(it: Attempt) -> None:
-    it.alliance.put("nonce", f"{make_signer(ANNA).key_id}|{it.fields['nonce']}", START)
+    context = it.alliance.executor.context(time=it.alliance.time)
+    key, told = make_signer(ANNA).key_id, it.fields
+    nonce = format_nonce_key(context, expires=told["expires"], key=key, nonce=told["nonce"])
+    it.alliance.put("nonce", nonce, told["expires"])
 
 
 LADDERS.append(

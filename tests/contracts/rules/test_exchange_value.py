@@ -58,8 +58,8 @@ def test_the_old_issuer_pays_the_new_one_and_keeps_what_rounding_leaves(alliance
     alliance.earn(ANNA, 250)
     outcome = convert(alliance, target="mile")
     assert (outcome.code, outcome.points, outcome.balance) == ("OK", 100, 150)
-    assert outcome.lots == [Lot(20_057, 5, 100, "leaf-1", 0)]
-    assert outcome.received == [Lot(FEBRUARY_ENDS, 5, 62, "mile-1", 0)]
+    assert outcome.lots == [Lot(20_057, 5, 0, 100, "leaf-1", 0)]
+    assert outcome.received == [Lot(FEBRUARY_ENDS, 5, 0, 62, "mile-1", 0)]
     # 100 x 10,000 owed; 62 x 16,000 paid
     assert outcome.legs == [
         Leg(FRESH, 992_000, "exchange", PETROL),
@@ -103,8 +103,19 @@ SHARES = [
 @pytest.mark.parametrize(("taken", "received", "given"), SHARES)
 def test_each_source_lot_brings_its_cumulative_share_and_its_own_day(taken, received, given):
     target = SeriesTerms("t", 7, par_accrue=1, par_redeem=1, since=7, expires=60)
-    lots = [Lot(day, 1, points, "s", 0) for day, points in taken]
-    assert apportion(lots, received, target) == [Lot(day, 7, points, "t", 0) for day, points in given]
+    lots = [Lot(day, 1, 0, points, "s", 0) for day, points in taken]
+    assert apportion(lots, received, target) == [Lot(day, 7, 0, points, "t", 0) for day, points in given]
+
+
+def test_a_share_stays_in_the_life_of_its_lot():
+    """Of one last day but two lives: they do not merge, or the old one would be young again."""
+    target = SeriesTerms("t", 7, par_accrue=1, par_redeem=1, since=7, expires=60)
+    lots = [Lot(50, 1, 0, 10, "s", 0), Lot(50, 1, 20, 10, "s", 0), Lot(70, 1, 40, 10, "s", 0)]
+    assert apportion(lots, 15, target) == [
+        Lot(50, 7, 0, 5, "t", 0),
+        Lot(50, 7, 20, 5, "t", 0),
+        Lot(60, 7, 40, 5, "t", 0),
+    ]
 
 
 def test_source_lots_go_soonest_first_and_bring_their_days_along(alliance):
@@ -113,15 +124,15 @@ def test_source_lots_go_soonest_first_and_bring_their_days_along(alliance):
         alliance.wait(days=31)
     outcome = convert(alliance)
     assert outcome.lots == [
-        Lot(20_057, 5, 30, "leaf-1", 0),
-        Lot(20_088, 5, 30, "leaf-1", 0),
-        Lot(20_119, 5, 38, "leaf-1", 0),
+        Lot(20_057, 5, 0, 30, "leaf-1", 0),
+        Lot(20_088, 5, 0, 30, "leaf-1", 0),
+        Lot(20_119, 5, 0, 38, "leaf-1", 0),
     ]
     # The cinema's own points never lapse; these do, each with the lot it came from.
     assert outcome.received == [
-        Lot(20_057, 5, 4, "star-1", 0),
-        Lot(20_088, 5, 4, "star-1", 0),
-        Lot(20_119, 5, 6, "star-1", 0),
+        Lot(20_057, 5, 0, 4, "star-1", 0),
+        Lot(20_088, 5, 0, 4, "star-1", 0),
+        Lot(20_119, 5, 0, 6, "star-1", 0),
     ]
 
 
@@ -132,7 +143,7 @@ def test_a_point_is_never_young_again_by_exchange(alliance):
     alliance.must(FRESH, grant("exchange_out", "leaf", CINEMA), grant("exchange_in", "leaf", CINEMA))
     assert [lot.expires for lot in convert(alliance, points=700).received] == [20_057]
     back = convert(alliance, points=100, program="star", target="leaf", reference="back")
-    assert back.received == [Lot(20_057, 5, 666, "leaf-1", 0)]
+    assert back.received == [Lot(20_057, 5, 0, 666, "leaf-1", 0)]
     alliance.wait(days=20_058 - TODAY - 300)
     alliance.reach(alliance.height + 1)
     assert (alliance.points(ANNA), alliance.points(ANNA, "star")) == (0, 0)
@@ -157,7 +168,7 @@ def test_only_the_series_named_is_taken(alliance):
     assert [lot.series for lot in alliance.lots(ANNA)] == ["leaf-2", "leaf-1"]
     assert convert(alliance, points=105, reference="too-many").code == "INSUFFICIENT_POINTS"
     outcome = convert(alliance, points=70, reference="first-series")
-    assert outcome.lots == [Lot(20_057, 5, 70, "leaf-1", 0)]
+    assert outcome.lots == [Lot(20_057, 5, 0, 70, "leaf-1", 0)]
     # The second is worth twice as much, and its rate holds from the height at which it opened.
     assert convert(alliance, points=70, series="leaf-2", reference="old-quote").code == "QUOTE_EXPIRED"
     outcome = convert(alliance, points=70, series="leaf-2", rate_height=opens, reference="second-series")
@@ -192,7 +203,7 @@ def test_two_programs_of_one_issuer_need_no_grant_and_make_no_debt(alliance):
     outcome = convert(alliance, points=10, target="twig", rate_height=alliance.height - 1)
     # 10 x 10,000 = 3 x 30,000 + 10,000: what a point of leaf leaves over is taken only if it buys something
     assert (outcome.points, outcome.legs) == (9, UNSET)
-    assert outcome.received == [Lot(20_057, alliance.height - 2, 3, "twig-1", 0)]
+    assert outcome.received == [Lot(20_057, alliance.height - 2, 0, 3, "twig-1", 0)]
 
 
 def test_points_can_be_delivered_to_another_member(alliance):

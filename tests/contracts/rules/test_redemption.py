@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 from msgspec import UNSET
-from msgspec.structs import replace
 
-from contracts.messages import AddMemberKey, AnnouncePar, Earn, OpenProgram, OpenSeries, Redeem, RevokeGrant
+from contracts.messages import AnnouncePar, Earn, OpenProgram, OpenSeries, Redeem
 from ledger.errors import Refused
 from ledger.outcome import Leg, Lot
 from ledger.values import NEVER
@@ -14,87 +13,20 @@ from tests.contracts.alliance import Alliance
 from tests.contracts.cast import (
     ANNA,
     BORIS,
-    CINEMA,
+    DAY_MILLIS,
     FRESH,
     OPERATOR,
     PETROL,
-    PHARMACY,
-    START,
-    STRANGER,
     TODAY,
-    grant,
     make_signer,
 )
-from tests.contracts.ladder import REFERENCE_ROWS, Attempt, Ladder, every_row, fall_from
-from tests.contracts.letters import prove_possession
+from tests.contracts.ladder import Ladder, every_row, fall_from
+from tests.contracts.orders import set_aside
 from tests.contracts.purchases import spend
-
-CUSTODY_OF_FRESH = make_signer(FRESH, "custody")
-NEW_KEY = make_signer("a first key of Boris")
-
-
-def elsewhere() -> Attempt:
-    """Boris spends 6,000 of the pharmacy's points at the petrol chain; his custodian consents for him."""
-    attempt = Attempt(
-        Redeem,
-        sender=PETROL,
-        member=BORIS,
-        occurred_at=START,
-        points=6_000,
-        program="drop",
-        reference="r-1",
-    )
-    attempt.alliance.earn(BORIS, 6_000, "drop")
-    attempt.agree(CUSTODY_OF_FRESH)
-    return attempt
-
-
-def let_grant_lapse(it: Attempt) -> None:
-    it.alliance.must(PHARMACY, grant("redeem", "drop", PETROL, budget_day=0, expires=it.alliance.time))
-    it.alliance.wait(seconds=1)
-
-
-def give_boris_a_key(it: Attempt) -> None:
-    key = prove_possession(it.alliance.chain, BORIS, NEW_KEY)
-    it.alliance.must(FRESH, AddMemberKey(key, BORIS))
-
+from tests.contracts.spending import LIMIT_ROWS, UP_TO_THE_POINTS, spend_elsewhere
 
 #   Each row breaks one more thing than the row below it.
-LADDER = Ladder(
-    "redeem",
-    elsewhere,
-    [
-        *REFERENCE_ROWS,
-        ("PROGRAM_UNKNOWN", lambda it: it.set(program="nowhere")),
-        ("MEMBER_UNKNOWN", lambda it: it.set(member=STRANGER)),
-        ("GRANT_MISSING", lambda it: it.alliance.must(PHARMACY, RevokeGrant("redeem", "drop", PETROL))),
-        ("GRANT_EXPIRED", let_grant_lapse),
-        (
-            "GRANT_EXHAUSTED",
-            lambda it: it.alliance.must(PHARMACY, grant("redeem", "drop", PETROL, budget_day=0)),
-        ),
-        ("CONSENT_MISSING", lambda it: setattr(it, "consent", None)),
-        ("CONSENT_WRONG_COUNTERPARTY", lambda it: it.agree(NEW_KEY, counterparty=CINEMA)),
-        ("CONSENT_EXPIRED", lambda it: it.agree(NEW_KEY, expires=it.alliance.time - 1)),
-        ("CONSENT_TOO_LONG", lambda it: it.agree(NEW_KEY, expires=it.alliance.time + 120_001)),
-        ("CONSENT_TOO_SMALL", lambda it: it.agree(NEW_KEY, points=5_999)),
-        ("CONSENT_ABOVE_OPEN_LIMIT", lambda it: it.agree(make_signer("nobody"), counterparty="any")),
-        ("CONSENT_KEY_UNKNOWN", lambda it: it.agree(make_signer("nobody"))),
-        ("CONSENT_KEY_WAITING", lambda it: it.agree(NEW_KEY)),
-        ("CONSENT_NOT_CUSTODIAN", give_boris_a_key),
-        (
-            "CUSTODY_GRANT_MISSING",
-            lambda it: it.alliance.must(PHARMACY, RevokeGrant("custody", "drop", FRESH)),
-        ),
-        (
-            "CUSTODY_GRANT_EXHAUSTED",
-            lambda it: it.alliance.must(PHARMACY, grant("custody", "drop", FRESH, budget_day=5_999)),
-        ),
-        ("CONSENT_SIGNATURE_INVALID", lambda it: setattr(it, "consent_is_forged", True)),
-        ("CONSENT_USED", lambda it: setattr(it, "nonce_is_spent", True)),
-        ("INSUFFICIENT_POINTS", lambda it: it.set(points=6_001)),
-    ],
-)
+LADDER = Ladder("redeem", lambda: spend_elsewhere(Redeem), [*UP_TO_THE_POINTS, *LIMIT_ROWS])
 
 
 @every_row(LADDER)
@@ -107,7 +39,7 @@ def test_spending_at_the_issuer_makes_nobody_owe_anybody(alliance):
     outcome = spend(alliance)
     assert (outcome.code, outcome.balance, outcome.points) == ("OK", 150, UNSET)
     assert outcome.legs is UNSET
-    assert outcome.lots == [Lot(20_057, 5, 100, "leaf-1", 0)]
+    assert outcome.lots == [Lot(20_057, 5, 0, 100, "leaf-1", 0)]
     assert alliance.get("tally", "leaf|redeemed.home") == 100
 
 
@@ -176,11 +108,11 @@ def test_the_soonest_expiring_points_go_first(alliance):
         alliance.wait(days=31)
     outcome = spend(alliance, points=250)
     assert outcome.lots == [
-        Lot(20_057, 5, 100, "leaf-1", 0),
-        Lot(20_088, 5, 101, "leaf-1", 0),
-        Lot(20_119, 5, 49, "leaf-1", 0),
+        Lot(20_057, 5, 0, 100, "leaf-1", 0),
+        Lot(20_088, 5, 0, 101, "leaf-1", 0),
+        Lot(20_119, 5, 0, 49, "leaf-1", 0),
     ]
-    assert alliance.lots(ANNA) == (Lot(20_119, 5, 53, "leaf-1", 0),)
+    assert alliance.lots(ANNA) == (Lot(20_119, 5, 0, 53, "leaf-1", 0),)
 
 
 def open_second_series(alliance):
@@ -197,7 +129,10 @@ def test_points_of_one_day_go_by_the_height_their_series_opened(alliance):
     alliance.earn(ANNA, 100)
     # "a-later-series" sorts before "leaf-1": the height decides, not the name.
     outcome = spend(alliance, points=150)
-    assert outcome.lots == [Lot(20_057, 5, 100, "leaf-1", 0), Lot(20_057, opens, 50, "a-later-series", 0)]
+    assert outcome.lots == [
+        Lot(20_057, 5, 0, 100, "leaf-1", 0),
+        Lot(20_057, opens, 0, 50, "a-later-series", 0),
+    ]
 
 
 def test_each_lot_is_paid_at_its_own_series_par(alliance):
@@ -210,18 +145,18 @@ def test_each_lot_is_paid_at_its_own_series_par(alliance):
 
 
 def test_points_are_good_on_their_last_day_and_worth_nothing_the_day_after(alliance):
-    alliance.place(ANNA, "leaf", Lot(TODAY, 5, 100, "leaf-1", 0), Lot(TODAY + 1, 5, 10, "leaf-1", 0))
-    assert spend(alliance, points=50).lots == [Lot(TODAY, 5, 50, "leaf-1", 0)]
+    alliance.place(ANNA, "leaf", Lot(TODAY, 5, 0, 100, "leaf-1", 0), Lot(TODAY + 1, 5, 0, 10, "leaf-1", 0))
+    assert spend(alliance, points=50).lots == [Lot(TODAY, 5, 0, 50, "leaf-1", 0)]
     alliance.wait(days=1)
     assert spend(alliance, points=11, reference="late").code == "INSUFFICIENT_POINTS"
-    assert spend(alliance, points=10, reference="all").lots == [Lot(TODAY + 1, 5, 10, "leaf-1", 0)]
+    assert spend(alliance, points=10, reference="all").lots == [Lot(TODAY + 1, 5, 0, 10, "leaf-1", 0)]
 
 
 def test_a_lot_past_its_day_cannot_be_spent_before_its_expiry_entry_either():
     alliance = Alliance(parameters={"due_entries_max": 1}).open()
     first, second = sorted([ANNA, BORIS])
     for member in (first, second):
-        alliance.place(member, "leaf", Lot(TODAY, 5, 100, "leaf-1", 0))
+        alliance.place(member, "leaf", Lot(TODAY, 5, 0, 100, "leaf-1", 0))
     alliance.wait(days=1)
     outcome = spend(alliance, member=second, points=1, speaker=make_signer(second), consent=UNSET)
     assert outcome.code == "INSUFFICIENT_POINTS"
@@ -229,12 +164,18 @@ def test_a_lot_past_its_day_cannot_be_spent_before_its_expiry_entry_either():
 
 
 def test_cooling_and_held_points_cannot_be_spent(alliance):
-    alliance.place(ANNA, "leaf", Lot(NEVER, 5, 100, "leaf-1", TODAY + 1), Lot(NEVER, 5, 30, "leaf-1", 0))
+    alliance.place(
+        ANNA, "leaf", Lot(NEVER, 5, 0, 100, "leaf-1", TODAY + 1), Lot(NEVER, 5, 0, 30, "leaf-1", 0)
+    )
     assert spend(alliance, points=31).code == "INSUFFICIENT_POINTS"
-    key = f"{ANNA}|leaf"
-    alliance.put("account", key, replace(alliance.get("account", key), held=20))
+    assert (
+        set_aside(alliance, points=20, reference="held", expires=alliance.time + 2 * DAY_MILLIS).code == "OK"
+    )
     assert spend(alliance, points=11).code == "INSUFFICIENT_POINTS"
-    assert spend(alliance, points=10).code == "OK"
+    assert spend(alliance, points=10).balance == 120
+    alliance.wait(days=1)
+    assert spend(alliance, points=101, reference="ripe").code == "INSUFFICIENT_POINTS"
+    assert spend(alliance, points=100, reference="ripe").balance == 20
 
 
 def test_nothing_is_taken_where_points_are_too_few(alliance):

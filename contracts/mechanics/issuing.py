@@ -1,0 +1,88 @@
+"""Issuing: new points reach a member, less what the account owes.
+
+Whatever computed them, points earned are a lot of the program's open series; what the account owes after a
+return is repaid first and never arrives; what does arrive may have to cool. The partner of another issuer's
+program pays for each point it makes that issuer owe.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from msgspec import UNSET
+
+from contracts.mechanics.clearing import compute_accrual_fee, make_accrual_legs
+from contracts.mechanics.exposure import check_legs
+from contracts.mechanics.lots import check_room, get_account, get_arrivals
+from contracts.mechanics.policies import compute_spendable_from
+from contracts.mechanics.records import DEBT, EARNED, Earned, Policy
+from contracts.mechanics.references import Taken
+from contracts.mechanics.terms import SeriesTerms, Terms
+from contracts.messages.reject_codes import OK
+from ledger.outcome import Lot, Outcome
+from ledger.posting import CLAWED_BACK, ISSUED_HOME, ISSUED_PARTNER, Posting, get_account_key, with_points
+from ledger.rule import Asked, Decision
+from ledger.state import StateView
+
+
+class Issue(NamedTuple):
+    """Points about to be issued, and for what."""
+
+    member: str
+    program: str
+    points: int
+    amount: int
+    """Micros of the order: what a later return is measured by; 0 where it cannot be returned."""
+
+
+def issue_points(
+    state: StateView,
+    asked: Asked,
+    issue: Issue,
+    *,
+    taken: Taken,
+    terms: Terms,
+    series: SeriesTerms,
+    policy: Policy,
+    changes: list[Any],
+) -> Decision:
+    """The decision that issues these points, with ``changes`` besides.
+
+    Raises `Rejected`, in this order: ``LOT_LIMIT``, ``BALANCE_LIMIT``, ``DEBIT_CAP``.
+    """
+    block = asked.block
+    account_key = get_account_key(issue.member, issue.program)
+    account = get_account(state, block, issue.member, issue.program)
+    day = compute_spendable_from(policy, day=block.day, expires=series.expires)
+    lot = Lot(series.expires, series.opened, 0, issue.points, series.series, day)
+    owed: int = state.get(DEBT, account_key) or 0 if issue.points else 0
+    repaid = min(owed, issue.points)
+    arrived = [with_points(lot, issue.points - repaid)] if issue.points > repaid else []
+    check_room(account, arrived)
+    is_home = asked.sender == terms.issuer
+    legs = []
+    par_accrue = fee = 0
+    if not is_home:
+        par_accrue = series.par_accrue
+        fee = compute_accrual_fee(state, block, points=issue.points, par_accrue=par_accrue)
+        legs = make_accrual_legs(asked, issuer=terms.issuer, accrual=issue.points * par_accrue, fee=fee)
+        check_legs(state, asked.sender, legs, code="DEBIT_CAP")
+
+    source = ISSUED_HOME if is_home else ISSUED_PARTNER
+    postings = [Posting(issue.program, source, issue.member, new) for new in arrived]
+    if repaid:
+        postings.append(Posting(issue.program, source, CLAWED_BACK, with_points(lot, repaid)))
+        changes.append((DEBT, account_key, owed - repaid or None))
+    changes += get_arrivals(block, account, account_key, arrived)
+    earned = Earned(asked.index, taken.content, issue.amount, fee, lot, issue.member, par_accrue, 0, ())
+    changes.append((EARNED, taken.key, earned))
+    outcome = Outcome(
+        balance=account.points + issue.points - repaid,
+        code=OK,
+        debt=owed - repaid if repaid else UNSET,
+        legs=legs or UNSET,
+        lots=arrived or UNSET,
+        points=issue.points,
+        repaid=repaid or UNSET,
+    )
+    return Decision(outcome, postings, changes)

@@ -1,0 +1,102 @@
+"""What always holds in a ledger's state, by full sums over everything in it.
+
+Lots are supply, supply is tallies; positions are zero; what is set aside is what open holds say; each lot has
+its due work and each due work something to do; nothing came back beyond its original.
+"""
+
+from __future__ import annotations
+
+from contracts.mechanics.due_work import get_expiry_key, get_hold_due_key
+from contracts.mechanics.lots import count_kinds
+from contracts.mechanics.records import Earned, HoldRecord, Spent
+from ledger.outcome import Lot
+from ledger.posting import EMPTY_ACCOUNT, INTO_SUPPLY, OUT_OF_SUPPLY, Account, credit, get_account_key
+from ledger.rule import BlockContext
+from ledger.state import State
+from ledger.values import BALANCE_MAX, LOTS_MAX
+
+
+def check_sums(state: State, context: BlockContext) -> None:
+    """All of it holds in this state, which must be whole in memory."""
+    due = _check_accounts(state, context) | _check_holds(state)
+    assert {key for key, _ in state.rows("due")} == due
+    _check_debts(state)
+
+
+def _check_accounts(state: State, context: BlockContext) -> set[str]:
+    """Accounts are in order and make up the supply; returns the due work of what is free."""
+    supply: dict[str, int] = {}
+    due: set[str] = set()
+    for key, found in state.rows("account"):
+        account: Account = found
+        for lots in (account.lots, account.held):
+            order = [place_of(lot) for lot in lots]
+            assert order == sorted(set(order)), key
+            assert all(lot.points > 0 for lot in lots), key
+            assert all(lot.original < lot.expires <= lot.original + 90 for lot in lots if lot.original), key
+        everything = (*account.lots, *account.held)
+        assert count_kinds(everything) <= LOTS_MAX, key
+        assert 0 < sum(lot.points for lot in everything) == account.points <= BALANCE_MAX, key
+        assert all(not lot.spendable_from for lot in account.held), key
+        waiting = [lot.spendable_from for lot in account.lots if lot.spendable_from]
+        assert account.cooling == min(waiting, default=0), key
+        program = key.split("|")[1]
+        supply[program] = supply.get(program, 0) + account.points
+        keys = {get_expiry_key(context, day=lot.expires, account_key=key) for lot in account.lots}
+        due |= {entry for entry in keys if entry is not None}
+    assert {name: points for name, points in state.rows("supply") if points} == supply
+    tallies: dict[str, int] = {}
+    for key, points in state.rows("tally"):
+        program, name = key.split("|")
+        assert name in INTO_SUPPLY | OUT_OF_SUPPLY, key
+        tallies[program] = tallies.get(program, 0) + (points if name in INTO_SUPPLY else -points)
+    assert {name: points for name, points in tallies.items() if points} == supply
+    return due
+
+
+def _check_holds(state: State) -> set[str]:
+    """What accounts and issuers have set aside is what open holds say; returns the holds' due work."""
+    held: dict[str, Account] = {}
+    reserved: dict[str, int] = {}
+    due: set[str] = set()
+    for key, record in state.rows("hold"):
+        hold: HoldRecord = record
+        assert bool(hold.lots) != bool(hold.final_content), key
+        if not hold.lots:
+            continue
+        program = key.split("|")[3]
+        account_key = get_account_key(hold.member, program)
+        for lot in hold.lots:
+            held[account_key] = credit(held.get(account_key, EMPTY_ACCOUNT), lot)
+        if hold.pars:
+            issuer = state.get("program", program).issuer
+            gross = sum(lot.points * par for lot, par in zip(hold.lots, hold.pars, strict=True))
+            reserved[issuer] = reserved.get(issuer, 0) + gross
+        due.add(get_hold_due_key(hold.expires, key))
+    of_accounts = {key: account.held for key, account in state.rows("account") if account.held}
+    assert of_accounts == {key: account.lots for key, account in held.items()}
+    rooms = {name: exposure.held for name, exposure in state.rows("exposure") if exposure.held}
+    assert rooms == reserved
+    return due
+
+
+def _check_debts(state: State) -> None:
+    """Each one's debits are the sum of what it owes whom; nothing came back beyond its original."""
+    assert sum(micros for _, micros in state.rows("position")) == 0
+    debits: dict[str, int] = {}
+    for key, micros in state.rows("owed"):
+        debtor = key.split("|")[0]
+        debits[debtor] = debits.get(debtor, 0) + micros
+    assert dict(state.rows("debit")) == debits
+    assert all(points > 0 for _, points in state.rows("debt"))
+    for key, record in state.rows("spent"):
+        spent: Spent = record
+        assert spent.refunded <= sum(lot.points for lot in spent.lots), key
+    for key, record in state.rows("earned"):
+        earned: Earned = record
+        assert earned.returned <= earned.amount, key
+
+
+def place_of(lot: Lot) -> tuple[int, int, str, int, int]:
+    """Where a lot stands among an account's."""
+    return lot.expires, lot.opened, lot.series, lot.original, lot.spendable_from
