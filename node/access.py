@@ -93,9 +93,11 @@ def get_concerned(
         program = getattr(message, field, None)
         if isinstance(program, str):
             found.add(get_issuer(program))
-    # The grantee of a grant, and an organisation that is admitted.
+    # The grantee of a grant, an organisation that is admitted, the acceptor whose hold lapsed.
     found.update(
-        name for field in ("to", "participant") if isinstance(name := getattr(message, field, None), str)
+        name
+        for field in ("to", "participant", "sender")
+        if isinstance(name := getattr(message, field, None), str)
     )
     if outcome.legs:
         for leg in outcome.legs:

@@ -1,6 +1,7 @@
 """Where the pieces of a node are put together, and nothing else is done.
 
     keys and genesis (config) ─▶ core (storage, engine) ─▶ API ─▶ server
+                                                      └──▶ feed ─▶ webhooks
 
 One process at a time uses a data directory: whoever runs a node or rebuilds holds its lock. Looking (the
 audit, `commonpoint show`) takes none, since it reads one moment of the databases and writes nothing.
@@ -24,13 +25,16 @@ from contracts.rulebook import RULEBOOKS
 from ledger.errors import InvariantBroken
 from ledger.executor import Head
 from node.api.app import make_app
+from node.api.limits import get_default_rates, read_rates
 from node.api.server import make_server_config
 from node.config import Config, load_config
 from node.core import NodeCore, get_system_time
+from node.feed import Feed
 from node.keystore import Unusable
 from node.process import tame_garbage_collector
 from node.storage.store import open_store
 from node.tokens import TokenIssuer
+from node.webhooks.delivery import Webhooks
 
 log = structlog.get_logger()
 _UMASK = 0o077
@@ -71,12 +75,19 @@ def serve(
     host: str,
     port: int,
     origins: Sequence[str] = (),
+    limits: Sequence[str] = (),
+    webhooks_to_private: bool = False,
     announce: Callable[[Config, str], None],
 ) -> None:
-    """A node runs until it is told to stop. Raises `Unusable`, or `InvariantBroken` when it cannot go on."""
+    """A node runs until it is told to stop. ``limits`` are ``name=number`` (`node.api.limits`); with
+    ``webhooks_to_private`` webhooks may lead into the operator's own network (`node.webhooks.addresses`).
+
+    Raises `Unusable`, or `InvariantBroken` when it cannot go on.
+    """
     os.umask(_UMASK)
     config = load_config(directory)
     config.check_private()
+    rates = read_rates(limits, default=get_default_rates(config.origin.settings.clock))
     with hold_data_dir(config), _listen(host, port) as listener:
         stop = _Stop()
         core = open_core(config)
@@ -84,31 +95,59 @@ def serve(
         if not core.is_ready:
             # It failed before anybody could hear of it.
             stop.ask()
+        feed = Feed(core)
         try:
-            app = make_app(core, tokens=open_tokens(config), origins=origins, on_broken=stop.ask)
-            server = _Server(
-                make_server_config(app),
-                announce=lambda: announce(config, _get_address(listener)),
-                close_intake=core.close_intake,
-            )
-            tame_garbage_collector()
-            if stop.hand_over(server):
-                server.run(sockets=[listener])
+            with _deliver(config, feed, to_private=webhooks_to_private, on_broken=stop.ask) as webhooks:
+                app = make_app(
+                    core,
+                    tokens=open_tokens(config),
+                    origins=origins,
+                    on_broken=stop.ask,
+                    rates=rates,
+                    feed=feed,
+                    webhooks=webhooks,
+                )
+                server = _Server(
+                    make_server_config(app),
+                    announce=lambda: announce(config, _get_address(listener)),
+                    let_go=(core.close_intake, feed.close),
+                )
+                tame_garbage_collector()
+                if stop.hand_over(server):
+                    server.run(sockets=[listener])
         finally:
             core.stop()
     if stop.failure is not None:
         raise stop.failure
 
 
+@contextmanager
+def _deliver(
+    config: Config, feed: Feed, *, to_private: bool, on_broken: Callable[[InvariantBroken], None]
+) -> Iterator[Webhooks]:
+    """Webhooks are delivered meanwhile."""
+    webhooks = Webhooks(config.webhooks, feed=feed, to_private=to_private, on_broken=on_broken)
+    webhooks.start()
+    try:
+        yield webhooks
+    finally:
+        webhooks.stop()
+
+
 class _Server(uvicorn.Server):
     """Uvicorn, which tells when it can be reached, and lets nobody wait for a block that will not come."""
 
     def __init__(
-        self, config: uvicorn.Config, *, announce: Callable[[], None], close_intake: Callable[[], None]
+        self,
+        config: uvicorn.Config,
+        *,
+        announce: Callable[[], None],
+        let_go: Sequence[Callable[[], None]],
     ) -> None:
         super().__init__(config)
         self._announce = announce
-        self._close_intake = close_intake
+        self._let_go = let_go
+        """What ends the waiting of requests that no block would end any more."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Reachable from here on, and said so."""
@@ -117,8 +156,9 @@ class _Server(uvicorn.Server):
             self._announce()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Submissions that wait are answered first, so that the requests in hand can end."""
-        self._close_intake()
+        """Submissions that wait are answered and streams ended first, so that every request can end."""
+        for end_waiting in self._let_go:
+            end_waiting()
         await super().shutdown(sockets)
 
 

@@ -51,7 +51,7 @@ class NodeCore:
         self._is_told = is_told if is_told is not None else settings.clock == "simulated"
         """Whether blocks are cut only when somebody says so, and at the time they say."""
         self._clock = clock
-        self._mempool = Mempool()
+        self._mempool = Mempool(charge=self._charge)
         self._decoder = TransactionDecoder(chain.executor.rulebook.message_type)
         self._engine = SoloEngine(
             chain,
@@ -67,6 +67,10 @@ class NodeCore:
         """Called with each block and how long it took, before its senders are answered."""
         self.on_failure: Callable[[], None] = lambda: None
         """Called once if the engine has to stop: whoever runs the process ends it."""
+        self.charge: Callable[[str, int], None] = lambda _sender, _messages: None
+        """Called with sender and number of messages before a new transaction is taken whose signature
+        verified; raises `Refused` where the sender has to wait. What is sent again is not new.
+        """
         self._engine.start()
 
     @classmethod
@@ -259,6 +263,9 @@ class NodeCore:
         """The ledger's time for whatever is asked now: the clock's, or the head's where it has to be told."""
         head = self.head.time
         return head if self._is_told else max(head, self._clock())
+
+    def _charge(self, sender: str, messages: int) -> None:
+        self.charge(sender, messages)
 
     def _note_block(self, seconds: float, block: ExecutedBlock) -> None:
         self.on_block(seconds, block)

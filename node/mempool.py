@@ -8,6 +8,7 @@ dropped to make room.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Final, NamedTuple
 
@@ -31,7 +32,8 @@ class Waiting(NamedTuple):
 class Mempool:
     """Admitted transactions in order of arrival."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, charge: Callable[[str, int], None] = lambda _sender, _messages: None) -> None:
+        self._charge = charge
         self._waiting: dict[tuple[str, str], Waiting] = {}
         self._in_block: dict[tuple[str, str], Waiting] = {}
         self._messages = 0
@@ -56,6 +58,7 @@ class Mempool:
                 return same.future
             if len(self._waiting) >= TRANSACTIONS_MAX or self._messages + header.count > MESSAGES_MAX:
                 raise Refused("BUSY", waiting=len(self._waiting))
+            self._charge(header.sender, header.count)
             waiting = Waiting(transaction, Future())
             # Running, so it cannot be cancelled: whoever gives up takes the answer from nobody who asked
             # the same, and the engine never meets a future that is done already.

@@ -114,12 +114,29 @@ class GrantRow(Answer):
     used_total: Annotated[int | None, Field(description="In all. Issuer, grantee and auditor see it.")] = None
 
 
+class PolicyRow(Answer):
+    """How a program is spent, given away, awarded and clawed back."""
+
+    bonus_day: Annotated[int | None, Field(description="Points of awards a day. Issuer and auditor.")] = None
+    bonus_total: Annotated[int | None, Field(description="Points of awards in all. Issuer and auditor.")] = (
+        None
+    )
+    cooling_days: int
+    gifts: str
+    order_share_basis_points: int
+    points_order: int
+    shortfall: str
+    used_day: Annotated[int | None, Field(description="Awarded today. Issuer and auditor.")] = None
+    used_total: Annotated[int | None, Field(description="Awarded in all. Issuer and auditor.")] = None
+
+
 class ProgramRow(Answer):
     """An issuer's points."""
 
     grants: list[GrantRow]
     issuer: str
     name: str
+    policy: PolicyRow
     program: str
     series: list[SeriesRow]
     spend_per_point: int

@@ -86,7 +86,8 @@ class BalanceRow(Answer):
     """A member's points of one program."""
 
     available: Annotated[int, Field(description="Neither held, nor past their day, nor cooling.")]
-    held: int
+    debt: Annotated[int, Field(description="Points owed after a return; the next earnings repay them.")]
+    held: Annotated[int, Field(description="Set aside for open holds; not among `lots`.")]
     lots: list[LotRow]
     points: int
     program: str

@@ -22,8 +22,11 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from ledger.errors import CommonpointError, InvariantBroken, Refused, Rejected
+from ledger.executor import ExecutedBlock
 from node.api import (
     chain,
+    events,
+    export,
     log,
     members,
     operating,
@@ -34,16 +37,33 @@ from node.api import (
     transactions,
 )
 from node.api import tokens as token_routes
+from node.api import webhooks as webhook_routes
+from node.api.limits import Limits, Rates, get_default_rates
 from node.api.problems import Problem, describe_error, make_problem
-from node.api.reading import HeightGate, Site
+from node.api.reading import HeightGate, LongReads, Site
 from node.api.rim import Rim
 from node.api.transactions import PATH, SUBMISSION_DESCRIPTION, Submission
 from node.core import NodeCore, get_system_time
+from node.feed import Feed
 from node.http_signatures import NonceWindow
 from node.metrics import Metrics
 from node.tokens import TokenIssuer
+from node.webhooks.delivery import Webhooks
 
-_AREAS: Final = (transactions, token_routes, chain, members, orders, positions, log, operating, page)
+_AREAS: Final = (
+    transactions,
+    token_routes,
+    chain,
+    members,
+    orders,
+    positions,
+    export,
+    events,
+    webhook_routes,
+    log,
+    operating,
+    page,
+)
 _STATUS_CODES: Final = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "TOO_LARGE"}
 
 
@@ -55,17 +75,22 @@ def make_app(
     clock: Callable[[], int] = get_system_time,
     origins: Sequence[str] = (),
     on_broken: Callable[[InvariantBroken], None] | None = None,
+    rates: Rates | None = None,
+    feed: Feed | None = None,
+    webhooks: Webhooks | None = None,
 ) -> ASGIApp:
     """The ASGI app over a running core.
 
     ``origins`` are the addresses by which clients know this node (``https://points.example``), for requests
     that sign their target; loopback needs none. ``on_broken`` hears of a broken invariant met while reading:
-    the node should stop.
+    the node should stop. ``rates`` limit who may ask how much; where none are given a chain with a clock of
+    its own has the usual ones, and a simulated chain, whose load nobody waits behind, has none.
+    ``feed`` is what streams read, and ends them when it is closed; ``webhooks`` are managed here, and run
+    elsewhere.
     """
     metrics = metrics or Metrics()
-    core.on_block = lambda seconds, block: metrics.count_block(
-        seconds=seconds, outcomes=(outcome for answer in block.answers for outcome in answer.outcomes)
-    )
+    feed = feed or Feed(core)
+    core.on_block = _make_listener(metrics, feed)
     metrics.watch(head=lambda: core.head, waiting=lambda: core.waiting, is_ready=lambda: core.is_ready)
     site = Site(
         core=core,
@@ -75,12 +100,37 @@ def make_app(
         origins=tuple(origins),
         nonces=NonceWindow(),
         gate=HeightGate(core),
+        long_reads=LongReads(),
         cutting=threading.Lock(),
         version=_get_version(),
+        feed=feed,
+        streams=events.Streams(feed),
+        webhooks=webhooks,
     )
+    if rates is None:
+        rates = get_default_rates(core.origin.settings.clock)
+    limits = Limits(rates, tokens=tokens, registry=metrics.registry)
+    core.charge = limits.count_submission
     submission = Submission(core)
-    api = _make_api(site, submission)
-    return Rim(api, submission_path=PATH, submission=submission, metrics=metrics, on_broken=on_broken)
+    return Rim(
+        _make_api(site, submission),
+        submission_path=PATH,
+        submission=submission,
+        metrics=metrics,
+        limits=limits,
+        on_broken=on_broken,
+    )
+
+
+def _make_listener(metrics: Metrics, feed: Feed) -> Callable[[float, ExecutedBlock], None]:
+    """What happens with each block: it is counted, and whoever waits for events is woken."""
+
+    def note(seconds: float, block: ExecutedBlock) -> None:
+        outcomes = (outcome for answer in block.answers for outcome in answer.outcomes)
+        metrics.count_block(seconds=seconds, outcomes=outcomes)
+        feed.bell.ring()
+
+    return note
 
 
 def _make_api(site: Site, submission: Submission) -> FastAPI:

@@ -13,6 +13,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from contracts.mechanics.parameters import PARAMETERS, get_value_at
+from contracts.mechanics.policies import get_policy
 from contracts.mechanics.records import (
     GRANT,
     PARAMETER,
@@ -21,6 +22,7 @@ from contracts.mechanics.records import (
     SERIES,
     GrantRecord,
     Participant,
+    Policy,
     Program,
 )
 from ledger.errors import Refused
@@ -194,10 +196,30 @@ def _show_program(view: View, role: Role, program: str, record: Program) -> dict
         "grants": grants,
         "issuer": record.issuer,
         "name": record.name,
+        "policy": _show_policy(view, role, record.issuer, get_policy(view, program)),
         "program": program,
         "series": series,
         "spend_per_point": record.spend_per_point,
     }
+
+
+def _show_policy(view: View, role: Role, issuer: str, policy: Policy) -> dict[str, Any]:
+    """What holds for everybody; how far the bonus budget is used, for whose it is."""
+    shown: dict[str, Any] = {
+        "cooling_days": policy.cooling_days,
+        "gifts": policy.gifts,
+        "order_share_basis_points": policy.order_share_basis_points,
+        "points_order": policy.points_order,
+        "shortfall": policy.shortfall,
+    }
+    if can_read_grant_use(role, issuer=issuer, grantee=issuer):
+        shown |= {
+            "bonus_day": policy.bonus_day,
+            "bonus_total": policy.bonus_total,
+            "used_day": policy.used_day if policy.day == view.block.day else 0,
+            "used_total": policy.used_total,
+        }
+    return shown
 
 
 def _show_series(view: View, program: str, series: str) -> dict[str, Any]:

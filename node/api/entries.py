@@ -8,6 +8,7 @@ kept as evidence.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -48,7 +49,16 @@ class Found(NamedTuple):
     concerned: Concerned
 
 
-class _Leaves:
+class Decoded(NamedTuple):
+    """An entry's leaf, read."""
+
+    message: Any
+    outcome: Outcome
+    tag: str | None
+    """That of its transaction; None for work a block did by itself."""
+
+
+class Leaves:
     """Leaves by index, read a bundle at a time and kept for one request."""
 
     def __init__(self, core: NodeCore, size: int) -> None:
@@ -80,33 +90,40 @@ def find_entry(view: View, index: int, role: Role) -> Found:
 def _find(view: View, index: int) -> Found | None:
     if not 0 <= index < view.head.size:
         return None
-    leaves = _Leaves(view.core, view.head.size)
+    leaves = Leaves(view.core, view.head.size)
     leaf = leaves.get(index)
-    sender: str | None = None
-    transaction: bytes | None = None
-    message: Any
-    if leaf.startswith(SYSTEM_START):
-        system = SYSTEM_DECODER.decode(leaf)
-        message, outcome = _SYSTEM_MESSAGE.decode(system.message), _OUTCOME.decode(system.outcome)
-    elif leaf.startswith(ENTRY_START):
-        entry = ENTRY_DECODER.decode(leaf)
-        message, outcome = MESSAGE_DECODER.decode(entry.message), _OUTCOME.decode(entry.outcome)
-        transaction = _find_transaction(leaves, index, entry.tag)
-        sender = TRANSACTION_LEAF_DECODER.decode(transaction).header.sender
-    else:
-        # Genesis, transaction and block leaves are no entries.
+    entry = decode_entry(leaf)
+    if entry is None:
         return None
-    concerned = get_concerned(
-        sender=sender,
-        message=message,
-        outcome=outcome,
-        get_issuer=lambda program: getattr(view.get(PROGRAM, program), "issuer", None),
-        get_custodian=lambda member: getattr(view.get(MEMBER, member), "custodian", None),
-    )
+    transaction = None if entry.tag is None else find_transaction(leaves, index, entry.tag)
+    concerned = find_concerned(entry, transaction=transaction, get=view.get)
     return Found(index, leaf, transaction, concerned)
 
 
-def _find_transaction(leaves: _Leaves, index: int, tag: str) -> bytes:
+def decode_entry(leaf: bytes) -> Decoded | None:
+    """The entry in a leaf; None for genesis, transaction and block leaves, which are no entries."""
+    if leaf.startswith(SYSTEM_START):
+        system = SYSTEM_DECODER.decode(leaf)
+        return Decoded(_SYSTEM_MESSAGE.decode(system.message), _OUTCOME.decode(system.outcome), None)
+    if leaf.startswith(ENTRY_START):
+        entry = ENTRY_DECODER.decode(leaf)
+        return Decoded(MESSAGE_DECODER.decode(entry.message), _OUTCOME.decode(entry.outcome), entry.tag)
+    return None
+
+
+def find_concerned(entry: Decoded, *, transaction: bytes | None, get: Callable[[str, str], Any]) -> Concerned:
+    """Whom an entry concerns, as the registry stands; ``get`` answers with a record or None."""
+    sender = None if transaction is None else TRANSACTION_LEAF_DECODER.decode(transaction).header.sender
+    return get_concerned(
+        sender=sender,
+        message=entry.message,
+        outcome=entry.outcome,
+        get_issuer=lambda program: getattr(get(PROGRAM, program), "issuer", None),
+        get_custodian=lambda member: getattr(get(MEMBER, member), "custodian", None),
+    )
+
+
+def find_transaction(leaves: Leaves, index: int, tag: str) -> bytes:
     """The transaction leaf before the run of entries with this tag."""
     end = b',"tag":"%b"}' % tag.encode("ascii")
 
@@ -144,7 +161,7 @@ def make_row(core: NodeCore, index: int, leaf: bytes) -> dict[str, Any]:
 
 def make_rows(core: NodeCore, indexes: list[int]) -> list[dict[str, Any]]:
     """Rows for entries whose asker may see them."""
-    leaves = _Leaves(core, core.head.size)
+    leaves = Leaves(core, core.head.size)
     return [make_row(core, index, leaves.get(index)) for index in indexes]
 
 

@@ -24,7 +24,7 @@ from node.access import Role
 from node.api.reading import Site, View
 
 SIGNING_PURPOSES: Final = frozenset({"transact", "till", "custody", "govern"})
-_BEARER: Final = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9_.-]{1,1024})")
+BEARER: Final = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9_.-]{1,1024})")
 
 
 def find_key(view: View, role: Role, key: str) -> bytes:
@@ -64,7 +64,7 @@ class TokenScheme(SecurityBase):
         given = request.headers.getlist("authorization")
         if not given:
             raise Refused("UNAUTHENTICATED")
-        spelled = _BEARER.fullmatch(given[0])
+        spelled = BEARER.fullmatch(given[0])
         if len(given) > 1 or spelled is None:
             raise Refused("TOKEN_INVALID", reason="not one bearer token")
         site: Site = request.app.state.site

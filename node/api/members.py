@@ -15,9 +15,9 @@ from starlette.responses import Response
 
 from contracts.mechanics.lots import get_available
 from contracts.mechanics.members import get_current_key
-from contracts.mechanics.records import MEMBER, Member
+from contracts.mechanics.records import DEBT, MEMBER, Member
 from ledger.errors import Refused
-from ledger.posting import Account, get_account_key
+from ledger.posting import EMPTY_ACCOUNT, Account, get_account_key
 from ledger.totals import ACCOUNT_TABLE
 from node.access import Role, can_read_member, get_readable_programs
 from node.api import answers
@@ -106,12 +106,16 @@ def _find_programs(view: View, role: Role, member_id: str, program: str | None) 
 def _show_balances(view: View, role: Role, member_id: str, program: str | None) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for each in _find_programs(view, role, member_id, program):
-        account: Account | None = view.get(ACCOUNT_TABLE, get_account_key(member_id, each))
-        if account is not None:
+        key = get_account_key(member_id, each)
+        found: Account | None = view.get(ACCOUNT_TABLE, key)
+        debt: int = view.get(DEBT, key) or 0
+        if found is not None or debt:
+            account = found or EMPTY_ACCOUNT
             rows.append(
                 {
                     "available": get_available(account, day=view.block.day),
-                    "held": account.held,
+                    "debt": debt,
+                    "held": sum(lot.points for lot in account.held),
                     "lots": account.lots,
                     "points": account.points,
                     "program": each,

@@ -20,6 +20,7 @@ from starlette.responses import HTMLResponse, Response
 
 from ledger.errors import Refused
 from node.api.answers import CodeAnswer, ProblemAnswer
+from node.api.limits import UNCOUNTED
 from node.api.parameters import ASKED
 from node.api.problems import CODES, MEDIA_TYPE, make_problem
 
@@ -115,11 +116,13 @@ def make_description(app: FastAPI, *, further: dict[str, dict[str, Any]], versio
     )
     for path, operations in further.items():
         told["paths"].setdefault(path, {}).update(operations)
-    for operations in told["paths"].values():
+    for path, operations in told["paths"].items():
         for operation in operations.values():
             # What FastAPI would answer to a bad parameter, we answer as BAD_REQUEST.
             operation["responses"].pop("422", None)
             operation["responses"].setdefault("400", describe("BAD_REQUEST")[400])
+            if path not in UNCOUNTED:
+                operation["responses"].setdefault("429", describe("BUSY")[429])
     schemas = told["components"]["schemas"]
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)

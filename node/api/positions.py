@@ -30,7 +30,7 @@ router = APIRouter(tags=["clearing"], responses=describe(*_CODES))
 @router.get("/v1/positions", response_model=answers.Positions, dependencies=READ_WITH_TOKEN)
 def list_positions(site: SiteParam, role: RoleParam) -> Response:
     """Net positions: a participant's own, an auditor all. What is owed to them is positive."""
-    return answer(site, lambda view: {"rows": _show_positions(view, role), "size": view.head.size})
+    return answer(site, lambda view: {"rows": show_positions(view, role), "size": view.head.size})
 
 
 @router.get("/v1/positions/bilateral", response_model=answers.Bilateral, dependencies=READ_WITH_TOKEN)
@@ -38,16 +38,17 @@ def list_bilateral(site: SiteParam, role: RoleParam) -> Response:
     """What each owes each, by reason, gross since genesis: a participant where it is one of the two, an
     auditor all.
     """
-    return answer(site, lambda view: {"rows": _show_bilateral(view, role), "size": view.head.size})
+    return answer(site, lambda view: {"rows": show_bilateral(view, role), "size": view.head.size})
 
 
 @router.get("/v1/tallies", response_model=answers.Tallies, dependencies=READ_WITH_TOKEN)
 def list_tallies(site: SiteParam, role: RoleParam, program: OptionalProgram = None) -> Response:
     """Points issued, exchanged, redeemed and expired: an issuer its own programs', an auditor all."""
-    return answer(site, lambda view: {"rows": _show_tallies(view, role, program), "size": view.head.size})
+    return answer(site, lambda view: {"rows": show_tallies(view, role, program), "size": view.head.size})
 
 
-def _show_positions(view: View, role: Role) -> list[dict[str, Any]]:
+def show_positions(view: View, role: Role) -> list[dict[str, Any]]:
+    """The net positions this asker may see. Raises `Refused` ``NOT_FOUND``."""
     _check_party(role)
     net: dict[str, int] = {name: 0 for name, _ in view.core.list_records(PARTICIPANT)}
     net.update(view.core.list_records(POSITION_TABLE))
@@ -58,7 +59,8 @@ def _show_positions(view: View, role: Role) -> list[dict[str, Any]]:
     ]
 
 
-def _show_bilateral(view: View, role: Role) -> list[dict[str, Any]]:
+def show_bilateral(view: View, role: Role) -> list[dict[str, Any]]:
+    """The bilateral rows this asker may see. Raises `Refused` ``NOT_FOUND``."""
     _check_party(role)
     rows = []
     for key, micros in view.core.list_records(OWED_TABLE):
@@ -68,7 +70,8 @@ def _show_bilateral(view: View, role: Role) -> list[dict[str, Any]]:
     return rows
 
 
-def _show_tallies(view: View, role: Role, program: str | None) -> list[dict[str, Any]]:
+def show_tallies(view: View, role: Role, program: str | None) -> list[dict[str, Any]]:
+    """The tallies this asker may see. Raises `Refused` ``NOT_FOUND``."""
     _check_party(role)
     readable = {each for each, issuer in view.get_issuers().items() if can_read_tally(role, issuer)}
     if program is not None:

@@ -60,7 +60,7 @@ CODES: Final[dict[str, Kind]] = {
     "BAD_SIZES": Kind(400, "Not two sizes of this log, the older first", _MEND),
     "TIME_BACKWARDS": Kind(400, "Earlier than the newest block", _MEND),
     "NONCE_USED": Kind(409, "This nonce was used before", "With a new nonce."),
-    "BUSY": Kind(429, "The queue is full; nothing was taken", "After Retry-After."),
+    "BUSY": Kind(429, "Too much at once; nothing was taken", "After Retry-After."),
     "NOT_YET": Kind(503, "The ledger has not reached this height", "Yes."),
     "NOT_READY": Kind(503, "The node does not take transactions now", "Yes, elsewhere or later."),
     "STOPPING": Kind(503, "The node is stopping", "The same signed bytes, elsewhere or later."),
@@ -99,7 +99,8 @@ def make_problem(code: str, facts: dict[str, object] | None = None, *, detail: s
     if kind.status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
     if code in ("BUSY", "NOT_YET", "NOT_READY", "STOPPING"):
-        headers.append((b"retry-after", b"1"))
+        seconds = body.get("retry_after_seconds", 1)
+        headers.append((b"retry-after", b"%d" % seconds))
     return Problem(kind.status, data, tuple(headers))
 
 

@@ -13,8 +13,10 @@ from __future__ import annotations
 import asyncio
 import threading
 import time as waiting_time
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Final, NamedTuple
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import msgspec
 from fastapi import Depends
@@ -30,10 +32,17 @@ from node.http_signatures import NonceWindow
 from node.metrics import Metrics
 from node.tokens import TokenIssuer
 
+if TYPE_CHECKING:
+    from node.api.events import Streams
+    from node.feed import Feed
+    from node.webhooks.delivery import Webhooks
+
 MIN_HEIGHT_SECONDS: Final = 2.0
 _POLL_SECONDS: Final = 0.01
 _WAITERS_MAX: Final = 256
 _READ_ATTEMPTS_MAX: Final = 200
+_LONG_READS_MAX: Final = 8
+_LONG_READS_OF_ONE_MAX: Final = 2
 _OVERTAKEN_SECONDS: Final = 0.001
 _encode: Final = msgspec.json.Encoder(order="sorted").encode
 _PRIVATE: Final = {"cache-control": "no-store"}
@@ -65,6 +74,30 @@ class HeightGate:
             self._waiting -= 1
 
 
+class LongReads:
+    """How many reads are under way that take long: few in all, and fewer of one asker."""
+
+    def __init__(self) -> None:
+        self._under_way: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def hold(self, asker: str) -> Iterator[None]:
+        """One more is under way. Raises `Refused` ``BUSY``."""
+        with self._lock:
+            own, total = self._under_way[asker], self._under_way.total()
+            if own >= _LONG_READS_OF_ONE_MAX or total >= _LONG_READS_MAX:
+                raise Refused("BUSY", reason="exports are under way", own=own, total=total)
+            self._under_way[asker] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._under_way[asker] -= 1
+                # An asker who is done leaves nothing behind.
+                self._under_way += Counter()
+
+
 class Site(NamedTuple):
     """What the routes of one node share."""
 
@@ -77,9 +110,14 @@ class Site(NamedTuple):
     """The addresses by which clients know this node, beside loopback."""
     nonces: NonceWindow
     gate: HeightGate
+    long_reads: LongReads
     cutting: threading.Lock
     """A simulated chain's blocks are cut one at a time, so that each is answered as itself."""
     version: str
+    feed: Feed
+    streams: Streams
+    webhooks: Webhooks | None
+    """None where nothing is delivered to anybody."""
 
 
 async def get_site(request: Request) -> Site:

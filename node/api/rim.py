@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ledger.errors import InvariantBroken, Refused
 from node.api.bodies import Disconnected, drain
+from node.api.limits import Limits
 from node.api.problems import Problem, describe_error, make_problem
 from node.metrics import Metrics
 
@@ -42,12 +43,14 @@ class Rim:
         submission_path: str,
         submission: ASGIApp,
         metrics: Metrics,
+        limits: Limits,
         on_broken: Callable[[InvariantBroken], None] | None,
     ) -> None:
         self._api = api
         self._submission_path = submission_path
         self._submission = submission
         self._metrics = metrics
+        self._limits = limits
         self._on_broken = on_broken
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -99,6 +102,7 @@ class Rim:
         if path == self._submission_path and scope["method"] == "POST":
             await self._submission(scope, receive, send)
             return
+        self._limits.count_request(scope)
         # No id and no route has other characters, so nothing stranger reaches a router, a file system or a
         # log.
         if _PATH.fullmatch(path) is None:

@@ -126,7 +126,7 @@ router = APIRouter(tags=["submitting"])
     response_model=answers.Taken,
     dependencies=READ_WITH_TOKEN,
     responses=describe(
-        "BAD_REQUEST", "BAD_SIZES", "UNAUTHENTICATED", "TOKEN_INVALID", "NOT_FOUND", "ID_CONFLICT"
+        "BAD_REQUEST", "BAD_SIZES", "UNAUTHENTICATED", "TOKEN_INVALID", "NOT_FOUND", "ID_CONFLICT", "NOT_YET"
     ),
 )
 def get_transaction(

@@ -2,8 +2,9 @@
 place.
 
 State and look-ups stand for the tree size in their mark. When the replay has come to that size, every stored
-record must be the replayed one byte for byte, and none may be missing or too many. Look-up rows are worked
-out here from the messages and compared a segment at a time, so an audit holds no more of them than one
+record must be the replayed one byte for byte, and none may be missing or too many. Only what can never matter
+again may be missing: a node sweeps it when it comes to it, and nobody knows when that was. Look-up rows are
+worked out here from the messages and compared a segment at a time, so an audit holds no more of them than one
 segment has.
 
 How a database is read is the node's business: this module sees rows through `StoredViews`.
@@ -11,21 +12,29 @@ How a database is read is the node's business: this module sees rows through `St
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, Protocol
 
+from ledger.calendar import get_day
 from ledger.codec import encode
 from ledger.errors import InvalidBlock
+from ledger.executor import HEAD_KEY, HEAD_TABLE, Head
 from ledger.state import State
+from ledger.transaction import TRANSACTION_TABLE, RememberedTransaction
 from node.audit.replay import ReplayedBlock
 
 HISTORY: Final = "history"
 REFERENCES: Final = "references"
 TRANSACTIONS: Final = "transactions"
 LOOKUPS: Final = (HISTORY, REFERENCES, TRANSACTIONS)
+REMEMBERED_MILLIS: Final = 3_600_000
+"""How long after its `not_after` a transaction's id is still stored, at the least."""
 Row = tuple[Any, ...]
 """A look-up row, the index it leads to first: (index, member, program), (index, sender, reference), (index,
 sender, id, digest)."""
+MayBeGone = Callable[[str, Any], bool]
+"""Of a replayed record, by key: whether it may be missing in what is stored."""
 
 
 class StoredViews(Protocol):
@@ -68,8 +77,19 @@ class StoredViews(Protocol):
 class StoredComparison:
     """Follows a replay and compares what is stored on the way. Raises `InvalidBlock` where it differs."""
 
-    def __init__(self, stored: StoredViews, *, state: State, tables: Iterable[str]) -> None:
+    def __init__(
+        self,
+        stored: StoredViews,
+        *,
+        state: State,
+        tables: Iterable[str],
+        utc_offset_minutes: int,
+        retention: Mapping[str, int],
+    ) -> None:
         self._stored = stored
+        self._utc_offset_minutes = utc_offset_minutes
+        self._retention = retention
+        """Table → days after the day its keys begin with, from which a record never matters again."""
         self._state = state
         self._tables = sorted(tables)
         self._blocks: Iterator[tuple[int, int, int]] = iter(stored.list_blocks())
@@ -88,7 +108,7 @@ class StoredComparison:
             # Nothing was folded yet, or it is being made anew: then there is nothing at all.
             self._is_folded_compared = True
             for table in self._tables:
-                _compare_table(table, (), self._stored.list_records(table), size)
+                _compare_table(table, (), self._stored.list_records(table), size, may_be_gone=_keep)
             self._check_outside(-1, size)
         elif size == self.mark:
             self._compare_fold(size)
@@ -128,6 +148,8 @@ class StoredComparison:
         for index, message in enumerate(block.executed.system, start=recorded.first):
             self._enter(index)
             self._add_history(index, message)
+            if hasattr(message, "sender"):
+                self._add_references(index, message.sender, message)
         for place, transaction in zip(recorded.places, recorded.transactions, strict=True):
             header = transaction.header
             self._enter(place)
@@ -135,9 +157,13 @@ class StoredComparison:
             for index, message in enumerate(transaction.messages, start=place + 1):
                 self._enter(index)
                 self._add_history(index, message)
-                reference = getattr(message, "reference", None)
-                if reference is not None:
-                    self._rows[REFERENCES].append((index, header.sender, reference))
+                self._add_references(index, header.sender, message)
+
+    def _add_references(self, index: int, sender: str, message: Any) -> None:
+        """An entry belongs to the reference it takes and to the original or the hold it names."""
+        for field in ("reference", "original", "hold"):
+            if hasattr(message, field):
+                self._rows[REFERENCES].append((index, sender, getattr(message, field)))
 
     def _add_history(self, index: int, message: Any) -> None:
         """An entry concerns the member it names and, where points go to another, that one too."""
@@ -184,24 +210,60 @@ class StoredComparison:
         self._is_folded_compared = True
         self._compare_lookups()
         self._check_outside(self._segment, size)
+        head: Head = self._state.get_current(HEAD_TABLE, HEAD_KEY)
         for table in self._tables:
             self.records += _compare_table(
-                table, self._state.rows(table), self._stored.list_records(table), size
+                table,
+                self._state.rows(table),
+                self._stored.list_records(table),
+                size,
+                may_be_gone=self._judge_age(table, head.time),
             )
+
+    def _judge_age(self, table: str, time: int) -> MayBeGone:
+        """Whether a record of this table can never matter again, as of this time."""
+        if table == TRANSACTION_TABLE:
+            return partial(_is_forgotten, before=time - REMEMBERED_MILLIS)
+        days = self._retention.get(table)
+        if days is None:
+            return _keep
+        day = get_day(time, utc_offset_minutes=self._utc_offset_minutes)
+        return partial(_is_beyond, horizon=f"{max(0, day - days):07d}")
+
+
+def _keep(_key: str, _record: Any) -> bool:
+    """No record of the table may be missing."""
+    return False
+
+
+def _is_forgotten(_key: str, record: RememberedTransaction, *, before: int) -> bool:
+    return record.not_after < before
+
+
+def _is_beyond(key: str, _record: Any, *, horizon: str) -> bool:
+    """Keys of such a table begin with their day in seven digits."""
+    return key < horizon
 
 
 def _compare_table(
-    table: str, replayed: Iterable[tuple[str, Any]], stored: Iterable[tuple[str, bytes]], size: int
+    table: str,
+    replayed: Iterable[tuple[str, Any]],
+    stored: Iterable[tuple[str, bytes]],
+    size: int,
+    *,
+    may_be_gone: MayBeGone,
 ) -> int:
     """How many records were the same. Raises `InvalidBlock` for the first that was not."""
     count = 0
     expected = iter(replayed)
     for found in stored:
         wanted = next(expected, None)
+        while wanted is not None and wanted[0] != found[0] and may_be_gone(*wanted):
+            wanted = next(expected, None)
         if wanted is None or found[0] != wanted[0] or found[1] != encode(wanted[1]):
             _tell_record(table, wanted, found, size)
         count += 1
-    left = next(expected, None)
+    left = next((each for each in expected if not may_be_gone(*each)), None)
     if left is not None:
         _tell_record(table, left, None, size)
     return count

@@ -157,7 +157,13 @@ class _Audit:
             return None
         if self._stored.read_note_size() != signed_size:
             raise Unverified("CHECKPOINT_SIZE", expected=signed_size, found=self._stored.read_note_size())
-        comparison = StoredComparison(self._stored, state=replay.state, tables=make_tables(replay.rulebook))
+        comparison = StoredComparison(
+            self._stored,
+            state=replay.state,
+            tables=make_tables(replay.rulebook),
+            retention=replay.rulebook.retention,
+            utc_offset_minutes=replay.origin.settings.utc_offset_minutes,
+        )
         comparison.begin(replay.size)
         return comparison
 

@@ -11,7 +11,7 @@ import sys
 import typer
 
 from ledger.errors import CommonpointError, InvariantBroken
-from node.cli import init, key, node, rebuild, show, verify
+from node.cli import bundle, import_, init, key, node, rebuild, shadow, show, verify, webhook
 from node.cli.tell import COULD_NOT_RUN, tell_error
 
 app = typer.Typer(
@@ -27,8 +27,12 @@ app.command("init")(init.init)
 app.command("node")(node.node)
 app.add_typer(key.app, name="key")
 app.add_typer(show.app, name="show")
+app.add_typer(webhook.app, name="webhook")
 app.command("rebuild")(rebuild.rebuild)
 app.command("verify")(verify.verify)
+app.add_typer(bundle.app, name="bundle")
+app.command("import")(import_.import_)
+app.command("shadow")(shadow.shadow)
 
 
 def run() -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 
 def node(
+    *,
     data: Annotated[Path, typer.Option(metavar="DIR", help="The data directory.", envvar="COMMONPOINT_DATA")],
     host: Annotated[str, typer.Option(help="Where to listen.", envvar="COMMONPOINT_HOST")] = "127.0.0.1",
     port: Annotated[
@@ -26,13 +27,36 @@ def node(
             help="Another address by which clients know this node (behind a TLS proxy); repeatable.",
         ),
     ] = None,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=NUMBER",
+            help="So many a second of transactions, messages (of one participant), reads (of one token) or"
+            " addresses (requests without a token from one address); 0 is no limit; repeatable.",
+        ),
+    ] = None,
+    webhooks_to_private: Annotated[
+        bool,
+        typer.Option(
+            "--webhooks-to-private",
+            help="Webhooks may also lead to this machine and to private networks, over plain http too.",
+        ),
+    ] = False,
 ) -> None:
     """Run a node over DIR. It answers once it has read the log; SIGINT and SIGTERM stop it cleanly."""
     from node.app import serve
     from node.cli.logs import write_logs
 
     write_logs()
-    serve(data, host=host, port=port, origins=origin or (), announce=_announce)
+    serve(
+        data,
+        host=host,
+        port=port,
+        origins=origin or (),
+        limits=limit or (),
+        webhooks_to_private=webhooks_to_private,
+        announce=_announce,
+    )
     tell("stopped")
 
 

@@ -100,8 +100,10 @@ def account(
     with _open(data) as (snapshot, tables):
         rows: list[Sequence[str]] = []
         for key, record in _list(snapshot, tables, "account", prefix=f"{member}|"):
-            rows.append((key.rpartition("|")[2], "", str(record.points), str(record.held), ""))
+            held = sum(lot.points for lot in record.held)
+            rows.append((key.rpartition("|")[2], "", str(record.points), str(held), ""))
             rows += [("", lot.series, str(lot.points), "", format_day(lot.expires)) for lot in record.lots]
+            rows += [("", lot.series, "", str(lot.points), format_day(lot.expires)) for lot in record.held]
         if not rows:
             tell(f"No points on any account of {member}.")
             return

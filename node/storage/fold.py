@@ -1,9 +1,10 @@
 """The fold: state and look-ups brought into the database, a bounded step behind the log, marked with the size
 they stand for.
 
-A fold is one database transaction: the records that changed since the last, the look-up rows of the new
-entries, and the mark. A crash before it leaves the old fold and its mark; a start re-executes the log from
-there. So nothing here is ever the only copy of anything, and nothing here is on the path of an answer.
+A fold is one database transaction: the records that changed since the last, less those that have had their
+time (`node.storage.sweep`), the look-up rows of the new entries, and the mark. A crash before it leaves the
+old fold and its mark; a start re-executes the log from there. So nothing here is ever the only copy of
+anything, and nothing here is on the path of an answer.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from ledger.state import DUE_TABLE
 from node.storage.database import Readers, write_rows
 from node.storage.lookups import LookupRows
 from node.storage.schema import Schema
+from node.storage.sweep import Sweep
 
 _FOLD = "fold"
 
@@ -27,10 +29,13 @@ _FOLD = "fold"
 class FoldStore:
     """Folded records: a `ledger.state.RecordSource`, and the writer of the fold."""
 
-    def __init__(self, engine: Engine, readers: Readers, schema: Schema, tables: Mapping[str, Any]) -> None:
+    def __init__(
+        self, engine: Engine, readers: Readers, schema: Schema, tables: Mapping[str, Any], sweep: Sweep
+    ) -> None:
         self._engine = engine
         self._readers = readers
         self._schema = schema
+        self._sweep = sweep
         self._decoders = {name: msgspec.json.Decoder(kind) for name, kind in tables.items()}
 
     def load(self, wanted: Mapping[str, Sequence[str]]) -> list[tuple[str, str, Any]]:
@@ -88,6 +93,7 @@ class FoldStore:
                     f"DELETE FROM state_{table} WHERE key IN (SELECT value ->> 0 FROM json_each(?))",
                     removed,
                 )
+            self._sweep.run(connection, changes)
             lookups.write(connection)
             connection.exec_driver_sql(
                 "INSERT INTO mark (name, value) VALUES (?, ?) "

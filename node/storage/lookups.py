@@ -36,6 +36,9 @@ class LookupRows:
         """Take up what a block brought: its system messages, and its transactions with their answers."""
         for number, message in enumerate(block.system):
             self._add_message(block.first + number, message)
+            sender = getattr(message, "sender", None)
+            if sender is not None:
+                self._add_references(block.first + number, sender, message)
         for transaction, answer in zip(transactions, block.answers, strict=True):
             if answer.refusal is not None or answer.is_repeat:
                 continue
@@ -45,9 +48,12 @@ class LookupRows:
             self.by_transaction[header.sender, header.id] = (header.digest, index)
             for number, message in enumerate(transaction.messages, start=index + 1):
                 self._add_message(number, message)
-                reference = getattr(message, "reference", None)
-                if reference is not None:
-                    self.references.append((number >> SEGMENT_BITS, header.sender, reference, number))
+                self._add_references(number, header.sender, message)
+
+    def _add_references(self, index: int, sender: str, message: Any) -> None:
+        """The order of its own that an entry names, and the one it completes or undoes."""
+        named = {getattr(message, field, "") for field in ("reference", "original", "hold")} - {""}
+        self.references += [(index >> SEGMENT_BITS, sender, name, index) for name in sorted(named)]
 
     def _add_message(self, index: int, message: Any) -> None:
         member = getattr(message, "member", None)

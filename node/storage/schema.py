@@ -17,7 +17,7 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Table, Text
 from sqlalchemy.types import TypeEngine
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 SEGMENT_BITS: Final = 20
 """Look-ups are keyed by index >> 20 first."""
 
@@ -104,6 +104,14 @@ class Schema:
             _column("digest", text),
             rowless=True,
         )
+        self.leaving = self._table(
+            self.views,
+            "leaving",
+            _column("hour", integer, primary_key=True),
+            _column("key", text, primary_key=True),
+            rowless=True,
+        )
+        """Which remembered transactions have had their time, and by when: for the sweep alone."""
         self.state = {
             name: self._table(
                 self.views,
@@ -122,4 +130,4 @@ class Schema:
     @property
     def folded(self) -> list[Table]:
         """The tables that a rebuild empties."""
-        return [self.history, self.reference, self.transaction, *self.state.values()]
+        return [self.history, self.reference, self.transaction, self.leaving, *self.state.values()]

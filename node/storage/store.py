@@ -19,6 +19,7 @@ from node.storage.fold import FoldStore
 from node.storage.log import LogStore
 from node.storage.lookups import Lookups
 from node.storage.schema import SCHEMA_VERSION, Schema
+from node.storage.sweep import Sweep
 
 VIEWS_FILE: Final = "views.db"
 
@@ -37,7 +38,7 @@ class Store:
         except BaseException:
             self._dispose()
             raise
-        self.fold = FoldStore(views, readers, schema, self.tables)
+        self.fold = FoldStore(views, readers, schema, self.tables, Sweep(rulebook.retention))
         self.lookups = Lookups(readers)
 
     def _open(self, path: Path, tables: MetaData) -> tuple[Engine, Readers]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-pytest.register_assert_rewrite("tests.node.api.desk")
+pytest.register_assert_rewrite("tests.node.api.desk", "tests.node.api.described", "tests.node.api.race")
 
 from tests.node.api.desk import Desk  # noqa: E402 - after its assertions were made to tell
 
@@ -27,3 +27,11 @@ def desk(tmp_path):
         yield desk
     finally:
         desk.close()
+
+
+@pytest.fixture(scope="session")
+def described(tmp_path_factory):
+    """A node that has traded, on a port of this machine, for what schemathesis asks of it."""
+    from tests.node.api.described import open_described
+
+    yield from open_described(tmp_path_factory.mktemp("described"))

@@ -152,7 +152,7 @@ class Desk:
         )
 
     def make_exchange(self, signer: SeedSigner) -> Exchange:
-        """Anna turns leaves into miles, which go to Clara."""
+        """Anna turns leaves into miles, which go to Clara, who takes them."""
         consent = sign_consent(
             self.core.chain,
             signer,
@@ -165,6 +165,16 @@ class Desk:
             purpose="exchange",
             target="mile",
         )
+        accepted = sign_consent(
+            self.core.chain,
+            make_signer(CLARA),
+            counterparty=ANNA,
+            expires=START + 60_000,
+            member=CLARA,
+            points=100,
+            program="mile",
+            purpose="receive",
+        )
         return Exchange(
             consent=consent,
             least=90,
@@ -174,6 +184,7 @@ class Desk:
             program="leaf",
             rate_height=3,
             recipient=CLARA,
+            recipient_consent=accepted,
             reference="swap-1",
             series="leaf-1",
             target="mile",

@@ -37,14 +37,60 @@ def with_two_lots(state):
     return next((key, account) for key, account in state.rows("account") if len(account.lots) > 1)
 
 
-def hold_too_much(state):
-    key, account = pick(state, "account")
-    put(state, "account", key, replace(account, held=account.points + 1))
+def with_a_hold(state):
+    return next((key, account) for key, account in state.rows("account") if account.held)
 
 
-def hold_less_than_nothing(state):
+def without_a_hold(state):
+    return next(
+        (key, account) for key, account in state.rows("account") if not (account.held or account.cooling)
+    )
+
+
+def forget_what_is_held(state):
+    key, account = with_a_hold(state)
+    points = sum(lot.points for lot in account.lots)
+    put(state, "account", key, replace(account, held=(), points=points))
+
+
+def hold_what_no_hold_names(state):
+    key, account = without_a_hold(state)
+    put(state, "account", key, replace(account, held=account.lots[:1], lots=account.lots[1:]))
+
+
+def lose_a_hold(state):
+    key = next(key for key, hold in state.rows("hold") if hold.lots)
+    put(state, "hold", key, None)
+
+
+def reserve_too_little(state):
+    key, exposure = next((key, each) for key, each in state.rows("exposure") if each.held)
+    put(state, "exposure", key, replace(exposure, held=exposure.held - 1))
+
+
+def reserve_for_nothing(state):
+    key = next(key for key, each in state.rows("exposure") if each.held)
+    put(state, "exposure", key, None)
+
+
+def refund_more_than_was_spent(state):
+    key, spent = pick(state, "spent")
+    put(state, "spent", key, replace(spent, refunded=sum(lot.points for lot in spent.lots) + 1))
+
+
+def return_more_than_was_bought(state):
+    key, earned = pick(state, "earned")
+    put(state, "earned", key, replace(earned, returned=earned.amount + 1))
+
+
+def forget_since_when_lots_wait(state):
     key, account = pick(state, "account")
-    put(state, "account", key, replace(account, held=-1))
+    put(state, "account", key, replace(account, cooling=1))
+
+
+def owe_more_than_all_debits(state):
+    key, micros = pick(state, "debit")
+    put(state, "debit", key, micros + 1)
 
 
 def count_a_point_too_many(state):
@@ -53,13 +99,13 @@ def count_a_point_too_many(state):
 
 
 def keep_an_empty_account(state):
-    put(state, "account", "m_0|leaf", Account(held=0, lots=(), points=0))
+    put(state, "account", "m_0|leaf", Account(cooling=0, held=(), lots=(), points=0))
 
 
 def owe_points(state):
     key, account = pick(state, "account")
     lots = tuple(replace(lot, points=-lot.points) for lot in account.lots)
-    put(state, "account", key, Account(held=0, lots=lots, points=-account.points))
+    put(state, "account", key, replace(account, lots=lots, points=-account.points))
 
 
 def turn_the_order_of_lots(state):
@@ -74,7 +120,7 @@ def keep_a_lot_twice(state):
 
 
 def lose_an_account(state):
-    put(state, "account", pick(state, "account")[0], None)
+    put(state, "account", without_a_hold(state)[0], None)
 
 
 def issue_without_a_word(state):
@@ -112,8 +158,14 @@ def forget_a_debt(state):
 
 #   what is broken, the check
 BREACHES = [
-    (hold_too_much, "ACCOUNT_BROKEN"),
-    (hold_less_than_nothing, "ACCOUNT_BROKEN"),
+    (forget_since_when_lots_wait, "ACCOUNT_BROKEN"),
+    (forget_what_is_held, "HOLDS_DIFFER"),
+    (hold_what_no_hold_names, "HOLDS_DIFFER"),
+    (lose_a_hold, "HOLDS_DIFFER"),
+    (reserve_too_little, "RESERVE_DIFFERS"),
+    (reserve_for_nothing, "RESERVE_DIFFERS"),
+    (refund_more_than_was_spent, "REFUNDED_ABOVE_ORIGINAL"),
+    (return_more_than_was_bought, "RETURNED_ABOVE_ORIGINAL"),
     (count_a_point_too_many, "ACCOUNT_BROKEN"),
     (keep_an_empty_account, "ACCOUNT_BROKEN"),
     (owe_points, "ACCOUNT_BROKEN"),
@@ -127,6 +179,7 @@ BREACHES = [
     (be_owed_by_nobody, "POSITIONS_NOT_ZERO"),
     (shift_a_debt, "POSITION_NOT_OWED"),
     (forget_a_debt, "POSITION_NOT_OWED"),
+    (owe_more_than_all_debits, "DEBITS_DIFFER"),
 ]
 
 

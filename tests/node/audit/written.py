@@ -11,7 +11,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from contracts.messages import Earn, Enrol, Exchange, Redeem, SetParameter
+from msgspec.structs import replace
+
+from contracts.messages import (
+    Capture,
+    Earn,
+    Enrol,
+    Exchange,
+    Hold,
+    Redeem,
+    Refund,
+    ReturnOrder,
+    SetDebitCap,
+    SetParameter,
+    SetPolicy,
+    SetTillLimits,
+)
+from ledger.calendar import get_day
 from ledger.keys import SeedSigner
 from ledger.log.merkle import compute_leaf_hashes
 from ledger.log.note import sign_checkpoint
@@ -21,7 +37,18 @@ from node.audit.replay import Replay
 from node.audit.verify import derive_policy
 from node.core import NodeCore
 from tests.contracts.alliance import Alliance
-from tests.contracts.cast import ANNA, BORIS, CLARA, FRESH, OPERATOR, PETROL, STRANGER, make_signer, member_id
+from tests.contracts.cast import (
+    ANNA,
+    BORIS,
+    CLARA,
+    FRESH,
+    OPERATOR,
+    PETROL,
+    PHARMACY,
+    STRANGER,
+    make_signer,
+    member_id,
+)
 from tests.contracts.letters import make_nonce, sign_consent
 
 LOG_SIGNER = make_signer("log")
@@ -41,7 +68,101 @@ def write_history(days: int = 12) -> Alliance:
     for day in range(3):
         trade(alliance, 1000 + day)
         alliance.wait(days=1)
+    undo(alliance)
     return alliance
+
+
+def undo(alliance: Alliance) -> None:
+    """Limits are set; one hold is captured and refunded in part, one stays open; an order comes back that the
+    member has spent already, so the account owes points.
+    """
+    time = alliance.time
+    day = get_day(time, utc_offset_minutes=480)
+    alliance.must(
+        FRESH,
+        SetPolicy(
+            bonus_day=100,
+            bonus_total=1_000,
+            cooling_days=2,
+            gifts="allowed",
+            order_share_basis_points=10_000,
+            points_order=10**6,
+            program="leaf",
+            shortfall="debt",
+        ),
+        SetTillLimits(key=make_signer(FRESH, "till").key_id, points_day=500, points_order=100, step_up=50),
+    )
+    alliance.must(OPERATOR, SetDebitCap(cap=10**12, participant=FRESH))
+    set_aside(alliance, time, day)
+    owe_points(alliance, time, day)
+
+
+def set_aside(alliance: Alliance, time: int, day: int) -> None:
+    """Two holds; one is captured and refunded in part."""
+    for number in range(2):
+        consent = sign_consent(
+            alliance.chain,
+            make_signer(ANNA),
+            counterparty=PETROL,
+            expires=time + 60_000,
+            member=ANNA,
+            points=9,
+            program="leaf",
+            purpose="hold",
+            nonce=make_nonce("hold", number),
+        )
+        hold = Hold(
+            consent=consent,
+            expires=time + 400_000_000,
+            member=ANNA,
+            occurred_at=time,
+            points=9,
+            program="leaf",
+            reference=f"hold-{number}",
+        )
+        alliance.must(PETROL, hold)
+    named: dict[str, Any] = {"member": ANNA, "occurred_at": time, "program": "leaf"}
+    alliance.must(PETROL, Capture(hold="hold-0", hold_day=day, points=7, **named))
+    refund = Refund(
+        original="hold-0", original_day=day, original_type="hold", points=3, reference="back", **named
+    )
+    alliance.must(PETROL, refund)
+
+
+def owe_points(alliance: Alliance, time: int, day: int) -> None:
+    """An order comes back when its points are spent."""
+    guest = GUESTS[-1]
+    bought = Earn(amount=900_000_000, member=guest, occurred_at=time, program="drop", reference="spent-soon")
+    alliance.must(PHARMACY, bought)
+    spent = Redeem(
+        member=guest,
+        occurred_at=time,
+        points=alliance.points(guest, "drop"),
+        program="drop",
+        reference="gone",
+    )
+    consent = sign_consent(
+        alliance.chain,
+        make_signer(FRESH, "custody"),
+        counterparty=PHARMACY,
+        expires=time + 60_000,
+        member=guest,
+        points=spent.points,
+        program="drop",
+        nonce=make_nonce("gone"),
+    )
+    alliance.must(PHARMACY, replace(spent, consent=consent))
+    returned = ReturnOrder(
+        amount=400_000_000,
+        member=guest,
+        occurred_at=time,
+        original="spent-soon",
+        original_day=day,
+        original_type="earn",
+        program="drop",
+        reference="returned",
+    )
+    alliance.must(PHARMACY, returned)
 
 
 def trade(alliance: Alliance, day: int) -> None:

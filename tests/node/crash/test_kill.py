@@ -57,6 +57,17 @@ def test_killed_around_a_fold_nothing_acknowledged_is_lost(mortuary, step, occur
     mortuary.bury(left=left)
 
 
+@pytest.mark.parametrize("occurrence", [1, 5], ids=["early", "late"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_killed_in_the_middle_of_a_fold_nothing_of_it_is_there(mortuary, when, occurrence):
+    # The records are written, what has had its time is deleted, and then the look-ups: one transaction.
+    left = mortuary.kill(f"node.storage.sweep:Sweep.run:{when}", occurrence)
+    begun = len(mortuary.town.origin.leaves)
+    assert begun <= left.folded_size < left.signed_size <= len(left.leaves)
+    assert (left.folded_size == begun) == (occurrence == 1)
+    mortuary.bury(left=left)
+
+
 def test_killed_with_many_blocks_unfolded_all_of_them_are_executed_again(mortuary):
     left = mortuary.kill("appended", 30, settings=RARELY, count=120)
     assert left.folded_size == len(mortuary.town.origin.leaves)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import random
 from typing import Any, NamedTuple
 
-from tests.contracts.cast import FRESH, PETROL
+from contracts.messages import Capture, Hold, Refund, Release
+from tests.contracts.cast import DAY_MILLIS, FRESH, PETROL, START, TODAY, member_id
 from tests.node.engine.town import Town
 
 MEMBERS = 9
@@ -31,6 +32,28 @@ class Trade(NamedTuple):
         return [*self.begin, *self.rest]
 
 
+def _refund(number: int, *, points: int, member: int) -> Refund:
+    """Some of what was spent under this number comes back."""
+    return Refund(
+        member=member_id(member),
+        occurred_at=START,
+        original=f"spend-{number}",
+        original_day=TODAY,
+        original_type="redeem",
+        points=points,
+        program="leaf",
+        reference=f"back-{number}",
+    )
+
+
+def _hold_and_end(number: int, *, held: int, taken: int, member: int) -> list[Any]:
+    """Points are set aside, and some of them taken; or all given back, where none are."""
+    order: dict[str, Any] = {"member": member_id(member), "occurred_at": START, "program": "leaf"}
+    hold = Hold(**order, expires=START + DAY_MILLIS, points=held, reference=f"hold-{number}")
+    order |= {"hold": hold.reference, "hold_day": TODAY}
+    return [hold, Capture(**order, points=taken) if taken else Release(**order)]
+
+
 def make_trade(town: Town, *, seed: int, count: int) -> Trade:
     """`count` transactions of one to thirty messages."""
     draw = random.Random(seed)
@@ -48,6 +71,14 @@ def make_trade(town: Town, *, seed: int, count: int) -> Trade:
                 spent = draw.randint(1, earned)
                 messages.append(town.redeem(reference, points=spent, member=member))
                 points[member] -= spent
+                if draw.random() < 0.3:
+                    back = draw.randint(1, spent)
+                    messages.append(_refund(reference, points=back, member=member))
+                    points[member] += back
+            elif sender == FRESH and draw.random() < 0.3:
+                held, taken = earned, draw.randint(0, earned)
+                messages += _hold_and_end(reference, held=held, taken=taken, member=member)
+                points[member] -= taken
             if draw.random() < 0.1:
                 # Turned down, and on record: no purchase brings that much.
                 messages.append(town.earn(reference, points=10**9 + 1, reference=f"too-much-{reference}"))

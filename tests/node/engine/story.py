@@ -35,6 +35,7 @@ from tests.contracts.cast import (
     public_of,
 )
 from tests.contracts.letters import prove_possession, sign_choice, sign_consent
+from tests.node.engine.afterwards import Afterwards
 from tests.node.engine.town import Town
 
 MEMBERS = 12
@@ -52,6 +53,14 @@ class Story:
         self._now = START
         self._enrolled = MEMBERS
         self._rate_height = 3
+        self._after = Afterwards(
+            self._draw,
+            members=MEMBERS,
+            name=self._name,
+            now=lambda: self._now,
+            consent=self._consent,
+            keyed=KEYED,
+        )
 
     def tell(self, *, days: int) -> Iterator[tuple[int, list[bytes]]]:
         """Time and transactions of each block."""
@@ -76,8 +85,14 @@ class Story:
     def _sign(self) -> bytes:
         draw = self._draw
         self._count += 1
+        after = self._after
         sender, kinds = draw.choice(
             (
+                (FRESH, (after.hold, after.hold, after.capture, after.release, after.refund)),
+                (PETROL, (after.hold, after.hold, after.capture, after.release, after.refund)),
+                (FRESH, (after.return_order, after.award, after.gift)),
+                (PETROL, (after.return_order, after.gift)),
+                (FRESH, (after.adjust, after.import_balance, after.set_policy, after.set_till_limits)),
                 (FRESH, (self._earn, self._earn, self._redeem, self._exchange)),
                 (FRESH, (self._earn, self._redeem)),
                 (PETROL, (self._earn, self._earn_elsewhere, self._redeem_elsewhere, self._exchange)),
@@ -86,7 +101,7 @@ class Story:
                 (PETROL, (self._choose,)),
                 (FRESH, (self._announce, self._add_key, self._revoke_key)),
                 (FRESH, (self._grant, self._grant, self._grant, self._revoke_grant)),
-                (OPERATOR, (self._set_parameter,)),
+                (OPERATOR, (self._set_parameter, after.set_debit_cap)),
             )
         )
         messages = [draw.choice(kinds)(sender) for _ in range(draw.randint(1, 8))]
@@ -110,44 +125,49 @@ class Story:
     def _earn(self, sender: str) -> Any:
         program = "leaf" if sender == FRESH else "mile"
         message = self._town.earn(0, points=self._draw.randint(0, 90), member=self._member())
-        return msgspec.structs.replace(
+        message = msgspec.structs.replace(
             message, occurred_at=self._now, program=program, reference=self._name()
         )
+        return self._after.remember(sender, message)
 
     def _earn_elsewhere(self, sender: str) -> Any:
-        return msgspec.structs.replace(self._earn(sender), program="leaf")
+        message = msgspec.structs.replace(self._earn(sender), program="leaf")
+        return self._after.remember(sender, message)
 
-    def _redeem(self, _sender: str) -> Any:
+    def _redeem(self, sender: str) -> Any:
         member = self._draw.randint(KEYED.stop, MEMBERS)
-        return self._town.redeem(
+        message = self._town.redeem(
             0,
             points=self._draw.randint(1, 60),
             member=member,
             occurred_at=self._now,
             reference=self._name(),
         )
+        return self._after.remember(sender, message)
 
     def _redeem_elsewhere(self, sender: str) -> Any:
         member, points = self._draw.choice(KEYED), self._draw.randint(1, 60)
         consent = self._consent(member, points, purpose="redeem", counterparty=sender)
         message = self._town.redeem(0, points=points, member=member, reference=self._name())
-        return msgspec.structs.replace(message, occurred_at=self._now, consent=consent)
+        message = msgspec.structs.replace(message, occurred_at=self._now, consent=consent)
+        return self._after.remember(sender, message)
 
-    def _consent(self, member: int, points: int, **how: Any) -> Any:
+    def _consent(self, member: int, points: int, *, program: str = "leaf", **how: Any) -> Any:
         return sign_consent(
             self._town.chain,
             self._key_of(member),
             expires=self._now + 60_000,
             member=member_id(member),
             points=points,
-            program="leaf",
+            program=program,
             nonce=how.pop("nonce", None),
             **how,
         )
 
     def _exchange(self, _sender: str) -> Any:
         member, points = self._draw.choice(KEYED), self._draw.randint(20, 80)
-        recipient = member_id(self._member())
+        other = self._draw.choice((member, self._draw.choice(KEYED)))
+        recipient = member_id(other)
         consent = self._consent(
             member, points, purpose="exchange", counterparty=recipient, least=1, target="mile"
         )
@@ -160,6 +180,9 @@ class Story:
             program="leaf",
             rate_height=self._draw.choice((3, 3, 3, self._rate_height)),
             recipient=recipient,
+            recipient_consent=self._consent(
+                other, points, program="mile", purpose="receive", counterparty=member_id(member)
+            ),
             reference=self._name(),
             series="leaf-1",
             target="mile",

@@ -84,6 +84,8 @@ def test_the_story_has_something_of_everything(told):
     assert {"Earn", "Redeem", "Exchange", "Expire", "Enrol", "RevokeGrant", "SetMemberChoice"} <= set(kinds)
     assert {"ReplaceMemberKey", "AddMemberKey", "Grant", "AddKey", "SetParameter"} <= set(kinds)
     assert {"RevokeKey", "AnnouncePar"} <= set(kinds)
+    assert {"Hold", "Capture", "Release", "Lapse", "Refund", "ReturnOrder", "Award"} <= set(kinds)
+    assert {"Gift", "Adjust", "ImportBalance", "SetPolicy", "SetTillLimits", "SetDebitCap"} <= set(kinds)
     assert {"ALREADY_DONE", "REFERENCE_CONFLICT", "ATOMIC_ABORTED", "INSUFFICIENT_POINTS"} <= set(codes)
     assert {"CONSENT_USED", "GRANT_MISSING", "GRANT_EXPIRED", "KEY_EXISTS", "QUOTE_EXPIRED"} <= set(codes)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from ledger.due import DAY_DIGITS
+from ledger.due import MINUTE_DIGITS
 from ledger.state import State
 from node.storage.lookups import LookupRows
 from node.storage.store import open_store
@@ -78,8 +78,8 @@ def test_cleared_it_is_as_if_there_had_never_been_a_fold(store):
     assert store.fold.list_records("tally") == []
 
 
-def day_key(day: int, name: int) -> str:
-    return f"{day:0{DAY_DIGITS}d}|m_{name}|leaf"
+def minute_key(minute: int, name: int) -> str:
+    return f"{minute:0{MINUTE_DIGITS}d}|m_{name}|leaf"
 
 
 class Model:
@@ -95,7 +95,7 @@ class Model:
 
     def make_key(self, table: str) -> str:
         if table == "due":
-            return day_key(self._draw.randint(1, 12), self._draw.randint(1, 9))
+            return minute_key(self._draw.randint(1, 12), self._draw.randint(1, 9))
         return f"k{self._draw.randint(1, 60)}"
 
     def block(self) -> None:
@@ -103,10 +103,10 @@ class Model:
         state, draw = self.state, self._draw
         state.prefetch([("tally", self.make_key("tally")) for _ in range(draw.randint(0, 9))])
         state.begin()
-        day = f"{draw.randint(1, 13):0{DAY_DIGITS}d}"
+        minute = f"{draw.randint(1, 13):0{MINUTE_DIGITS}d}"
         limit = draw.randint(0, 12)
-        due = sorted(key for key in self.tables["due"] if key < day)[:limit]
-        assert state.first_due(before=day, limit=limit) == due
+        due = sorted(key for key in self.tables["due"] if key < minute)[:limit]
+        assert state.first_due(before=minute, limit=limit) == due
         written = {table: dict(records) for table, records in self.tables.items()}
         for key in due[: draw.randint(0, 12)]:
             state.put("due", key, None)

@@ -1,0 +1,39 @@
+"""A moment of a ledger's databases in which orders, members and keys can be looked up.
+
+It is the audit's snapshot with the few searches that gathering one order needs; like it, it writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from node.storage.snapshot import Snapshot
+
+
+class OrderSnapshot(Snapshot):
+    """Look-ups as of the last fold. Leaves after `read_mark` are in no look-up yet."""
+
+    def find_order(self, sender: str, reference: str, *, size: int) -> Iterator[int]:
+        """Entries below ``size`` of this sender that name this reference, in log order."""
+        yield from self._find("lookup_reference", "sender = ? AND reference = ?", size, sender, reference)
+
+    def find_history(self, member: str, *, size: int) -> Iterator[int]:
+        """Entries below ``size`` that concern this member, in log order."""
+        yield from self._find("history", "member = ?", size, member)
+
+    def find_record(self, table: str, key: str) -> bytes | None:
+        """A record of the state, as stored."""
+        value = self._get(f"SELECT value FROM state_{table} WHERE key = ?", key) if self.has_views else None
+        return value if isinstance(value, bytes) else None
+
+    def _find(self, table: str, condition: str, size: int, *values: str) -> Iterator[int]:
+        # Every table is keyed by segment first, so each segment is one search.
+        for segment in range(-(-size // self.segment_leaves)):
+            for row in self._rows(
+                f"SELECT DISTINCT entry FROM {table} WHERE segment = ? AND {condition} AND entry < ? "
+                "ORDER BY entry",
+                segment,
+                *values,
+                size,
+            ):
+                yield int(row[0])

@@ -1,0 +1,90 @@
+"""What one may not see answers like what there is not: on every path with an id, in every role."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import urlencode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from schemathesis import Case
+
+from tests.contracts.cast import (
+    CLARA,
+    FRESH,
+    STRANGER,
+)
+from tests.node.api.described import (
+    DRAWN,
+    OPERATIONS,
+    ROLES,
+    draw_cases,
+    list_known,
+)
+
+#   a path with an id in it: what is there, and what is not, of the same form
+TWINS = {
+    "/problems/{code}": ("NOT_FOUND", "NOT_FOUNT"),
+    "/tile/entries/{place}": ("000.p/9", "900.p/9"),
+    "/tile/{place}": ("0/000.p/9", "0/900.p/9"),
+    "/v1/entries/{index}": ("{redeem_elsewhere}", "90"),
+    "/v1/members/{member}": (CLARA, STRANGER),
+    "/v1/members/{member}/balances": (CLARA, STRANGER),
+    "/v1/members/{member}/history": (CLARA, STRANGER),
+    "/v1/orders/{reference}": ("swap-1", "swap-0"),
+    "/v1/programs/{program}": ("leaf", "lief"),
+    "/v1/receipts/{index}": ("{redeem_elsewhere}", "90"),
+    "/v1/transactions/{sender}/{id}": ("fresh-market/desk-1", "fresh-market/none-1"),
+    "/v1/webhooks/{webhook}": ("{webhook}", "wh_0123456789abcdef"),
+    "/v1/webhooks/{webhook}/enable": ("{webhook}", "wh_0123456789abcdef"),
+    "/v1/webhooks/{webhook}/redeliver": ("{webhook}", "wh_0123456789abcdef"),
+}
+MANAGED = [path for path in TWINS if path.startswith("/v1/webhooks/")]
+"""What only its owner sees, and nobody else at all."""
+
+
+def test_every_path_with_an_id_has_its_twins():
+    assert {path for _, path in OPERATIONS if "{" in path} == TWINS.keys()
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [each for each in OPERATIONS if "{" in each[1]],
+    ids=[" ".join(each) for each in OPERATIONS if "{" in each[1]],
+)
+def test_what_one_may_not_see_answers_like_what_there_is_not(described, method, path):
+    """Byte for byte: status, headers in their order, body; with whatever query and body; by any method."""
+    names = {**described.places._asdict(), "webhook": described.get_endpoints()[FRESH]}
+    there, ghost = (fill(path, each.format(**names)) for each in TWINS[path])
+    operation = described.schema[path][method]
+    hidden = []
+
+    @DRAWN
+    @given(
+        case=draw_cases(described.schema, (method, path), list_known(described), ("known", "good")),
+        other=st.sampled_from(["HEAD", "OPTIONS", "PUT", "PATCH", "POST", "DELETE", "GET"]),
+    )
+    def ask_for_both(case: Case, other: str) -> None:
+        query = {name: str(value) for name, value in (case.query or {}).items()}
+        body = None if not operation.body.items else json.dumps(case.body).encode()
+        for role in ROLES.values():
+            if described.ask("GET", there, role)[1] == 200 and path not in MANAGED:
+                continue
+            if path in MANAGED and role == f"participant:{FRESH}":
+                continue
+            for verb, asked in ((method, query), (method, {}), (other, query)):
+                text = "?" + urlencode(asked) if asked else ""
+                answers = [described.ask(verb, each + text, role, body) for each in (there, ghost)]
+                assert answers[0] == answers[1], (verb, there, asked, role)
+                hidden.append(answers[0][1])
+
+    ask_for_both()
+    expected = {"/problems/{code}": set(), "/tile/{place}": set(), "/v1/programs/{program}": {401}}
+    assert expected.get(path, {401, 404}) <= set(hidden), "it was hidden from somebody"
+
+
+def fill(path: str, value: str) -> str:
+    """The path with this for its ids."""
+    begin, _, rest = path.partition("{")
+    return begin + value + rest.rpartition("}")[2]
