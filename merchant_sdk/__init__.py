@@ -11,7 +11,8 @@ messages for `submit` are in `contracts.messages`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
 from merchant_sdk.amounts import Micros, format_micros
 from merchant_sdk.errors import (
@@ -37,9 +38,12 @@ from merchant_sdk.errors import (
     UnknownToLedger,
     Unverified,
 )
+from merchant_sdk.held import Held
 from merchant_sdk.points_code import PointsCode
+from merchant_sdk.qr import QR
 from merchant_sdk.receipt import Receipt
 from merchant_sdk.records import Evidence
+from merchant_sdk.rejections import HoldError, ReturnError, StepUpRequired
 from merchant_sdk.results import Balance, Committed, HistoryEntry, Position, Quote, Resent
 from merchant_sdk.settings import load_signer
 from merchant_sdk.wallet import Wallet, make_member_id
@@ -47,8 +51,14 @@ from merchant_sdk.wallet import Wallet, make_member_id
 if TYPE_CHECKING:
     from merchant_sdk.client.asynchronous import AsyncMerchant
     from merchant_sdk.client.synchronous import Merchant
+    from merchant_sdk.till import Allowance
+    from merchant_sdk.till_store import AllowanceError, Spend
+    from merchant_sdk.webhooks import WebhookError, WebhookEvent, Webhooks
 
 __all__ = [
+    "QR",
+    "Allowance",
+    "AllowanceError",
     "AlreadyExists",
     "AsyncMerchant",
     "AtomicAborted",
@@ -59,7 +69,9 @@ __all__ = [
     "ConsentError",
     "Evidence",
     "GrantError",
+    "Held",
     "HistoryEntry",
+    "HoldError",
     "InsufficientPoints",
     "InvalidRequest",
     "LimitExceeded",
@@ -79,24 +91,37 @@ __all__ = [
     "RefusedByNode",
     "RejectedByLedger",
     "Resent",
+    "ReturnError",
+    "Spend",
+    "StepUpRequired",
     "UnknownOutcome",
     "UnknownToLedger",
     "Unverified",
     "Wallet",
+    "WebhookError",
+    "WebhookEvent",
+    "Webhooks",
     "format_micros",
     "load_signer",
     "make_member_id",
 ]
 
 
+_LAZY: Final = {
+    "Allowance": "merchant_sdk.till",
+    "AllowanceError": "merchant_sdk.till_store",
+    "AsyncMerchant": "merchant_sdk.client.asynchronous",
+    "Merchant": "merchant_sdk.client.synchronous",
+    "Spend": "merchant_sdk.till_store",
+    "WebhookError": "merchant_sdk.webhooks",
+    "WebhookEvent": "merchant_sdk.webhooks",
+    "Webhooks": "merchant_sdk.webhooks",
+}
+"""Loaded when first named: wallets and receipts need neither loop nor database."""
+
+
 def __getattr__(name: str) -> Any:
-    """The two faces, loaded when first named: wallets and receipts need neither loop nor database."""
-    if name == "AsyncMerchant":
-        from merchant_sdk.client.asynchronous import AsyncMerchant  # noqa: PLC0415
-
-        return AsyncMerchant
-    if name == "Merchant":
-        from merchant_sdk.client.synchronous import Merchant  # noqa: PLC0415
-
-        return Merchant
+    """What is loaded when it is first named."""
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

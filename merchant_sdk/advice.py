@@ -25,6 +25,7 @@ REJECTIONS_THAT_PASS: Final = frozenset(
         "CONSENT_KEY_WAITING",
         "CUSTODY_GRANT_EXHAUSTED",
         "GRANT_EXHAUSTED",
+        "BONUS_BUDGET_EXHAUSTED",
         "NO_OPEN_SERIES",
     }
 )
@@ -32,4 +33,29 @@ REJECTIONS: Final[dict[str, str]] = {
     "CONSENT_KEY_WAITING": "No points moved. The member's new key may spend others' points after its delay.",
     "GRANT_EXHAUSTED": "No points moved. Try again tomorrow, or ask the issuer for a larger budget.",
     "NO_OPEN_SERIES": "No points moved. The issuer has to open a series.",
+    "BONUS_BUDGET_EXHAUSTED": "No points moved. Try again tomorrow, or set a policy with a larger budget.",
+    "DEBIT_CAP": "No points moved. Take no more of these points until the operator raises your cap.",
+    "ISSUER_CAP": "No points moved. These points still work at their issuer; take money, or other points.",
+    "ORDER_CEILING": "No points moved. Take fewer points and the rest in money; say the order's amount=.",
+    "TILL_LIMIT": "No points moved. Take fewer points, or ask the member to show a points code.",
+    "STEP_UP_REQUIRED": "No points moved. Ask the member to show a points code, and call again with it.",
+    "NOT_A_TILL": "Name a key of yours whose purpose is till.",
+    "HOLD_EXPIRED": "No points moved. Let the hold end later than now.",
+    "HOLD_TOO_LONG": "No points moved. Hold for a shorter time.",
+    "HOLD_UNKNOWN": "No points moved. Check the number: it is the hold's own, made by this participant.",
+    "HOLD_FINAL": (
+        "No points moved. The hold was captured, released or lapsed: see shop.order(reference). "
+        "If it lapsed, take the points anew."
+    ),
+    "CAPTURE_ABOVE_HOLD": "No points moved. Capture at most what is held, and take the rest in money.",
+    "ORIGINAL_UNKNOWN": "No points moved. Check the order's number, and that you are who took it.",
+    "REFUND_TOO_LATE": "No points moved. It is too late for the ledger; make it good otherwise.",
+    "REFUND_ABOVE_ORIGINAL": "No points moved. See shop.order(reference) for what came back already.",
+    "TOO_MANY_REFUNDS": "No points moved. One order comes back in at most 16 parts.",
+    "CLAWBACK_BLOCKED": "No points moved. The member spent them; the issuer's policy lets it rest there.",
+    "DEBT_LIMIT": "No points moved. The member owes as many points as an account may.",
+    "ACCOUNTS_MUST_DIFFER": "No points moved. A gift goes to another member.",
+    "PROGRAM_FORBIDS_GIFTS": "No points moved. The issuer does not let these points be given away.",
+    "IMPORT_CLOSED": "No points moved. Award the points, or adjust, instead.",
+    "IMPORT_DATES": "No points moved. Check earned_day and expires_day against the series' policy.",
 }

@@ -1,10 +1,9 @@
-"""Whatever goes wrong, a merchant hears three things: what happened, whether points may have moved, what to
-do.
+"""Whatever goes wrong, a merchant hears three things: what happened, whether it can still happen, what to do.
 
     CommonpointError
     ├── ConfigurationError     a key, an address or a setting is missing or does not fit; nothing was sent
     ├── InvalidRequest         an argument cannot be right (a float, a malformed id); nothing was sent
-    ├── NotSent                no node could be reached; nothing was taken, nor will be
+    ├── NotSent                no byte of it reached a node; nothing was taken, nor will be
     ├── RefusedByNode          a node turned the request away; nothing was recorded
     │   └── NotFound           it does not exist, or is not yours to see
     ├── RejectedByLedger       it was executed and turned down; that is recorded, and no points moved
@@ -19,9 +18,21 @@ do.
     │   ├── NotEntitled        somebody else may do this, not the sender
     │   ├── LimitExceeded      more than a message, an account or a parameter can hold
     │   └── AtomicAborted      another message of the same atomic transaction failed
-    ├── OutboxError            the outbox cannot be written, so nothing new is sent
+    ├── OutboxError            the outbox cannot be read or written, so nothing new is sent
     ├── UnknownOutcome         it was submitted, and is not known to be committed: `flush()` finds out
     └── Unverified             an answer does not prove itself; both signed notes are kept as evidence
+
+``fate`` says in one word what became of what was asked:
+
+- ``refused``: it was turned down, by the ledger (that is recorded) or by a node (nothing is). It is over.
+- ``not_sent``: no byte of it ever left for a node, from this process or one before it. It is over.
+- ``unknown``: it may have happened, or may yet. ``transaction_id`` names it, the outbox keeps it, and asking
+  again is safe: by `flush`, or by the same call under the same reference.
+
+Whatever is not surely one of the first two is ``unknown``: an answer cut short, a fault of the server, a page
+from something between us and the node, an answer that does not prove itself. That a node refused is that
+node's word; it signs none. A question (a balance, a receipt) moves nothing, so one that got no answer counts
+as not sent.
 
 ``may_retry`` says whether the very same call, made again, is safe and can succeed; ``what_to_do`` says it to
 a person. Codes are those of docs/spec/messages.md and api.md and never change. ALREADY_DONE is no error: the
@@ -31,10 +42,15 @@ result says so.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final, Literal
 
 from contracts.messages.reject_codes import REJECT_CODES
 from merchant_sdk.advice import REFUSALS, REFUSALS_THAT_PASS, REJECTIONS, REJECTIONS_THAT_PASS
+
+Fate = Literal["refused", "not_sent", "unknown"]
+"""What became of what was asked."""
+
+_TOLD_MAX: Final = 200
 
 
 class CommonpointError(Exception):
@@ -43,18 +59,35 @@ class CommonpointError(Exception):
     may_retry: bool = False
     """The very same call may be made again, and can succeed."""
     what_to_do: str = "Read the code and the facts."
+    settled: Fate = "not_sent"
+    """What became of it where nothing is left open."""
+    transaction_id: str | None = None
+    """The transaction that is still open, where one is: then, and only then, the fate is unknown."""
 
     def __init__(self, code: str, detail: str = "", facts: Mapping[str, Any] | None = None) -> None:
         self.code = code
         self.detail = detail
         self.facts: dict[str, Any] = dict(facts or {})
-        told = ", ".join(f"{name}={value!r}" for name, value in sorted(self.facts.items()))
+        told = ", ".join(f"{name}={_tell(value)}" for name, value in sorted(self.facts.items()))
         text = f"{code}: {detail}" if detail else code
         super().__init__(f"{text} ({told})" if told else text)
+
+    @property
+    def fate(self) -> Fate:
+        """``refused``, ``not_sent`` or ``unknown``: whether what was asked can still happen."""
+        return self.settled if self.transaction_id is None else "unknown"
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Python would call the class with the text alone; each of ours is made from more than that.
         return _remake, (type(self), self.args, self.__dict__)
+
+
+def _tell(value: object) -> str:
+    # Facts may come from a server that means no good: an endless text, a number too long to be written out.
+    try:
+        return repr(value)[:_TOLD_MAX]
+    except (ValueError, RecursionError):
+        return f"a {type(value).__name__} that cannot be shown"
 
 
 def _remake(
@@ -85,7 +118,10 @@ class InvalidRequest(CommonpointError, ValueError):
 
 
 class NotSent(CommonpointError):
-    """No node could be reached. Nothing was taken, and nothing of it will be sent later."""
+    """No byte of it reached a node. Nothing was taken, and nothing of it will be sent later.
+
+    To a question (which moves nothing) it says only that no answer came.
+    """
 
     may_retry = True
     what_to_do = "Nothing was taken. Call again, when the network or the node is back."
@@ -96,6 +132,8 @@ class NotSent(CommonpointError):
 
 class RefusedByNode(CommonpointError):
     """A node turned the request away: nothing was recorded. ``status`` is the HTTP status."""
+
+    settled = "refused"
 
     def __init__(
         self, code: str, *, status: int, detail: str = "", facts: Mapping[str, Any] | None = None
@@ -118,6 +156,7 @@ class NotFound(RefusedByNode):
 class RejectedByLedger(CommonpointError):
     """It was executed and turned down. The entry with its code stands in the log; no points moved."""
 
+    settled = "refused"
     what_to_do = "No points moved. Decide at the till what to do instead."
 
     def __init__(self, code: str, facts: Mapping[str, Any] | None = None, *, committed: Any = None) -> None:
@@ -199,7 +238,10 @@ class AtomicAborted(RejectedByLedger):
 
 
 class OutboxError(CommonpointError):
-    """The outbox cannot be read or written: a full disk, a file that is gone. Without it nothing is sent."""
+    """The outbox cannot be read or written: a full disk, a damaged file. Without it nothing is sent.
+
+    With a ``transaction_id`` the bytes had been stored before, so that one is unknown; else nothing was sent.
+    """
 
     may_retry = True
     what_to_do = (
@@ -231,7 +273,8 @@ class UnknownOutcome(CommonpointError):
 class Unverified(CommonpointError):
     """An answer, a proof or a file does not show what it claims. Treat it as not committed, and as an alarm.
 
-    ``evidence`` holds what was compared: where two signed notes of the log contradict each other, both.
+    ``evidence`` holds what was compared: where two signed notes of the log contradict each other, both. With
+    a ``transaction_id`` it is about the answer to that transaction, which stays in the outbox.
     """
 
     what_to_do = "Do not count on this answer. Keep the evidence and show it to the alliance's auditor."

@@ -20,6 +20,7 @@ from ledger.errors import Refused
 from ledger.values import KeyId, MemberId, Millis, Nonce, Points, PointsOrNone, ProgramId
 from merchant_sdk.base45 import decode_base45, encode_base45
 from merchant_sdk.errors import InvalidRequest
+from merchant_sdk.qr import QR
 
 
 class SignedConsent(
@@ -91,6 +92,10 @@ class PointsCode(NamedTuple):
         """The text to show as a QR code in alphanumeric mode."""
         fields = msgspec.structs.asdict(self.text)
         return encode_base45(encode(SignedConsent(signature=self.signature, **fields)))
+
+    def qr(self) -> QR:
+        """The QR code to show: about version 13 to 17, and readable with a seventh of it hidden."""
+        return QR(self.encode(), level="M")
 
     @classmethod
     def decode(cls, text: str) -> PointsCode:

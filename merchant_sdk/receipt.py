@@ -2,10 +2,16 @@
 for ever.
 
 Keep it as the file it is (`Receipt.data`). `Receipt.read` and `verify` need no network, no key and no node.
+
+As a QR it is the whole receipt, compressed, with its proof: whoever scans it needs nothing else but the
+policy. A tag or an address alone would fit a smaller symbol and prove nothing, so there is none. The price is
+a dense symbol (a usual receipt takes a version around 26, 121 modules a side): print it at least five
+centimetres wide, or show it on a screen. A receipt of very many lots or legs does not fit, and says so.
 """
 
 from __future__ import annotations
 
+import zlib
 from typing import Any, Final
 
 import msgspec
@@ -16,9 +22,16 @@ from ledger import errors as core_errors
 from ledger.log.note import Checkpoint
 from ledger.log.policy import Policy, parse_policy
 from ledger.receipt import VerifiedReceipt, read_receipt, verify_receipt
-from merchant_sdk.errors import ConfigurationError, Unverified
+from merchant_sdk.base45 import decode_base45, encode_base45
+from merchant_sdk.errors import ConfigurationError, InvalidRequest, Unverified
+from merchant_sdk.qr import QR
 from merchant_sdk.results import OUTCOME_DECODER, EntryOutcome
 
+QR_PREFIX: Final = "CPR1:"
+"""How a scanner tells a receipt from a points code, which never begins like this."""
+_QR_BYTES_MAX: Final = 262_144
+"""A receipt out of a QR is never larger, however small it came."""
+_DEFLATE_LEVEL: Final = 9
 _SYSTEM_DECODER: Final = msgspec.json.Decoder(SystemMessage)
 
 
@@ -40,6 +53,8 @@ class Receipt(Struct, frozen=True, kw_only=True):
     """The tree in which the entry was shown to stand."""
     note: str
     """The signed checkpoint."""
+    policy: Policy
+    """What it was verified under."""
 
     @property
     def code(self) -> str:
@@ -73,7 +88,31 @@ class Receipt(Struct, frozen=True, kw_only=True):
             time=None if leaf is None else leaf.time,
             checkpoint=verified.checkpoint,
             note=receipt.proof.partition("\n\n")[2],
+            policy=judge,
         )
+
+    def verify(self, policy: Policy | str | bytes | None = None) -> Receipt:
+        """The receipt read anew from its data, which holds under ``policy``: that of then unless told.
+
+        Offline. Raises `Unverified` where it does not hold, or where this object says something else.
+        """
+        found = Receipt.read(self.data, policy=self.policy if policy is None else policy)
+        if msgspec.structs.replace(found, policy=self.policy) != self:
+            raise Unverified("RECEIPT_CHANGED", "the receipt's data says something else than this object")
+        return found
+
+    def qr(self) -> QR:
+        """The whole receipt as a QR code. Raises `InvalidRequest` where it is too large for one."""
+        packed = zlib.compress(self.data, _DEFLATE_LEVEL)
+        return QR(QR_PREFIX + encode_base45(packed), level="L")
+
+    @classmethod
+    def read_qr(cls, text: str, *, policy: Policy | str | bytes) -> Receipt:
+        """The receipt in a QR code that was scanned, verified under the policy.
+
+        Raises `InvalidRequest` where it is none, `Unverified` where it does not hold.
+        """
+        return cls.read(_unpack(text.strip("\r\n")), policy=policy)
 
 
 def read_policy(policy: Policy | str | bytes) -> Policy:
@@ -85,6 +124,19 @@ def read_policy(policy: Policy | str | bytes) -> Policy:
         return parse_policy(data)
     except core_errors.Refused as error:
         raise ConfigurationError("this policy file does not read", reason=str(error)) from None
+
+
+def _unpack(text: str) -> bytes:
+    if not text.startswith(QR_PREFIX):
+        raise InvalidRequest("this is no receipt", begins=text[:8])
+    inflating = zlib.decompressobj()
+    try:
+        data = inflating.decompress(decode_base45(text.removeprefix(QR_PREFIX)), _QR_BYTES_MAX)
+    except zlib.error as error:
+        raise InvalidRequest("this is no receipt", reason=str(error)) from None
+    if not inflating.eof or inflating.unused_data:
+        raise InvalidRequest("this is no receipt", reason="cut short, or too large")
+    return data
 
 
 def _read_entry(verified: VerifiedReceipt) -> tuple[Any, EntryOutcome]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from msgspec import Struct
+
 
 class Pending(NamedTuple):
     """A signed transaction on its way."""
@@ -22,6 +24,34 @@ class Dated(NamedTuple):
     program: str
     reference: str
     occurred_at: int
+
+
+class Queued(NamedTuple):
+    """An earning that is written down and not sent yet."""
+
+    reference: str
+    program: str
+    occurred_at: int
+    """When it happened, milliseconds UTC: that is what the ledger will hear, whenever it hears it."""
+
+
+class Endpoint(Struct, frozen=True, kw_only=True):
+    """An address of ours that a node delivers entries to."""
+
+    id: str
+    url: str
+    secret: str = ""
+    """What deliveries are signed with; told once, when the address is registered."""
+    types: list[str] = []
+    """The messages it hears of; none: of all."""
+    cursor: int
+    """The index of the last entry that was taken there."""
+    state: str
+    """``enabled`` or ``disabled``."""
+    attempts: int = 0
+    """Failed attempts for the entry whose turn it is."""
+    reason: str = ""
+    """Why it is disabled."""
 
 
 class TrustedNote(NamedTuple):

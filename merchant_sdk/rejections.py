@@ -20,8 +20,43 @@ from merchant_sdk.errors import (
     UnknownToLedger,
 )
 
+
+class HoldError(RejectedByLedger):
+    """The hold is not there any more, or holds less, or cannot be made like this."""
+
+    what_to_do = "No points moved. Look at shop.order(reference), and hold or take the points anew."
+
+
+class ReturnError(RejectedByLedger):
+    """What should come back is not there, or came back already, or it is too late."""
+
+    what_to_do = "No points moved. Look at shop.order(reference) for what came back already."
+
+
+class StepUpRequired(RejectedByLedger):
+    """So many points need the member's own word."""
+
+    what_to_do = "No points moved. Ask the member to show a points code, and call again with it."
+
+
 _FAMILIES: Final[dict[type[RejectedByLedger], tuple[str, ...]]] = {
     InsufficientPoints: ("INSUFFICIENT_POINTS",),
+    HoldError: (
+        "HOLD_EXPIRED",
+        "HOLD_TOO_LONG",
+        "HOLD_UNKNOWN",
+        "HOLD_FINAL",
+        "CAPTURE_ABOVE_HOLD",
+    ),
+    ReturnError: (
+        "ORIGINAL_UNKNOWN",
+        "REFUND_TOO_LATE",
+        "REFUND_ABOVE_ORIGINAL",
+        "TOO_MANY_REFUNDS",
+        "CLAWBACK_BLOCKED",
+        "DEBT_LIMIT",
+    ),
+    StepUpRequired: ("STEP_UP_REQUIRED",),
     GrantError: (
         "CUSTODY_GRANT_MISSING",
         "CUSTODY_GRANT_EXHAUSTED",
@@ -50,8 +85,16 @@ _FAMILIES: Final[dict[type[RejectedByLedger], tuple[str, ...]]] = {
         "MEMBER_EXISTS",
         "MEMBER_KEY_EXISTS",
     ),
-    NotEntitled: ("NOT_OPERATOR", "NOT_ISSUER", "NOT_CUSTODIAN"),
-    LimitExceeded: ("AMOUNT_TOO_LARGE", "PARAMETER_OUT_OF_BOUNDS"),
+    NotEntitled: ("NOT_OPERATOR", "NOT_ISSUER", "NOT_CUSTODIAN", "NOT_A_TILL", "PROGRAM_FORBIDS_GIFTS"),
+    LimitExceeded: (
+        "AMOUNT_TOO_LARGE",
+        "PARAMETER_OUT_OF_BOUNDS",
+        "DEBIT_CAP",
+        "ISSUER_CAP",
+        "ORDER_CEILING",
+        "TILL_LIMIT",
+        "BONUS_BUDGET_EXHAUSTED",
+    ),
     AtomicAborted: ("ATOMIC_ABORTED",),
 }
 _FAMILY_OF: Final[dict[str, type[RejectedByLedger]]] = {

@@ -8,32 +8,46 @@ the ledger.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from contracts.messages import (
     MESSAGE_DECODER,
     AddKey,
     AddMemberKey,
+    Adjust,
     Admit,
     AnnouncePar,
+    Award,
+    Capture,
     Earn,
     Enrol,
     Exchange,
+    Gift,
     Grant,
+    Hold,
+    ImportBalance,
     OpenProgram,
     OpenSeries,
     Redeem,
+    Refund,
+    Release,
     ReplaceMemberKey,
+    ReturnOrder,
     RevokeGrant,
     RevokeKey,
+    SetDebitCap,
     SetMemberChoice,
     SetParameter,
+    SetPolicy,
+    SetTillLimits,
 )
-from contracts.messages.consent_text import ChoiceText, ConsentText, PossessionText
+from contracts.messages.consent_text import ChoiceText, ConsentText, PossessionText, Purpose
 from contracts.messages.enrolment import MemberKey
+from ledger.calendar import Date, get_day_number
 from ledger.codec import encode
 from merchant_sdk.amounts import Amount, get_micros
 from merchant_sdk.errors import ConfigurationError, InvalidRequest
@@ -42,10 +56,23 @@ from merchant_sdk.results import Quote
 
 _GOVERN: Final = ("govern",)
 _CUSTODY: Final = ("custody",)
+_TILL: Final = ("transact", "till")
 PURPOSES: Final[dict[type, tuple[str, ...]]] = {
-    Earn: ("transact", "till"),
-    Redeem: ("transact", "till"),
+    Earn: _TILL,
+    Award: _TILL,
+    ReturnOrder: _TILL,
+    ImportBalance: _GOVERN,
+    Adjust: _GOVERN,
+    Redeem: _TILL,
+    Hold: _TILL,
+    Capture: _TILL,
+    Release: _TILL,
+    Refund: _TILL,
+    Gift: ("transact",),
     Exchange: ("transact",),
+    SetPolicy: _GOVERN,
+    SetTillLimits: _GOVERN,
+    SetDebitCap: _GOVERN,
     Enrol: _CUSTODY,
     AddMemberKey: _CUSTODY,
     ReplaceMemberKey: _CUSTODY,
@@ -129,7 +156,7 @@ def make_redeem(
 ) -> Redeem:
     """Points spent: with a member's points code, or at the custodian's own till with the member's id."""
     return Redeem(
-        amount=UNSET if amount is None else get_micros(amount),
+        amount=read_amount(amount),
         consent=code.consent if isinstance(code, PointsCode) else UNSET,
         member=code.member if isinstance(code, PointsCode) else code,
         occurred_at=occurred_at or 0,
@@ -139,8 +166,15 @@ def make_redeem(
     )
 
 
-def make_exchange(*, code: PointsCode, quote: Quote, reference: str, occurred_at: int | None) -> Exchange:
-    """The exchange a member agreed to, at the rates of the quote."""
+def make_exchange(
+    *,
+    code: PointsCode,
+    quote: Quote,
+    reference: str,
+    occurred_at: int | None,
+    recipient_code: PointsCode | None = None,
+) -> Exchange:
+    """The exchange a member agreed to, at the rates of the quote; to another member, that one agrees too."""
     text = code.text
     if text.purpose != "exchange" or (text.program, text.target) != (quote.program, quote.target):
         raise InvalidRequest(
@@ -158,6 +192,7 @@ def make_exchange(*, code: PointsCode, quote: Quote, reference: str, occurred_at
         program=text.program,
         rate_height=quote.rate_height,
         recipient=text.counterparty,
+        recipient_consent=UNSET if recipient_code is None else recipient_code.consent,
         reference=reference,
         series=quote.series,
         target=quote.target,
@@ -169,11 +204,41 @@ def make_enrol(*, member: str, key: MemberKey | None) -> Enrol:
     return Enrol(key=UNSET if key is None else key, member=member)
 
 
+def get_reference(message: Any) -> str:
+    """The reference by which it is asked for again: its own, or that of the hold it completes."""
+    found: str = message.hold if isinstance(message, Capture | Release) else message.reference
+    return found
+
+
 def read_code(code: PointsCode | str) -> PointsCode | str:
     """What a till was handed: a points code, the text a scanner read, or the id of one of its own members."""
     if isinstance(code, str) and not code.startswith("m_"):
         return PointsCode.decode(code)
     return code
+
+
+def read_consent(code: PointsCode | str, *, purpose: Purpose) -> PointsCode:
+    """The member's own consent to this purpose. Raises `InvalidRequest` where it is to something else."""
+    found = read_code(code)
+    if not isinstance(found, PointsCode):
+        raise InvalidRequest(f"to {purpose} needs the member's own consent", member=found)
+    if found.text.purpose != purpose:
+        raise InvalidRequest(
+            "the member agreed to something else", purpose=purpose, consent_to=found.text.purpose
+        )
+    return found
+
+
+def read_amount(amount: Amount | None) -> int | UnsetType:
+    """Micros of an amount that may be left out."""
+    return UNSET if amount is None else get_micros(amount)
+
+
+def read_day(day: date | int) -> int:
+    """A calendar day as the ledger counts it."""
+    if isinstance(day, date):
+        return get_day_number(Date(day.year, day.month, day.day))
+    return day
 
 
 def _refuse(wanted: Struct, error: Exception) -> InvalidRequest:

@@ -29,12 +29,17 @@ class EntryOutcome(Struct, frozen=True, gc=False, kw_only=True):
 
     balance: int | UnsetType = UNSET
     code: str
+    debt: int | UnsetType = UNSET
     events: tuple[Event, ...] = ()
+    expired: tuple[Lot, ...] = ()
     first: int | UnsetType = UNSET
     legs: tuple[Leg, ...] = ()
     lots: tuple[Lot, ...] = ()
+    original: int | UnsetType = UNSET
     points: int | UnsetType = UNSET
     received: tuple[Lot, ...] = ()
+    released: tuple[Lot, ...] = ()
+    repaid: int | UnsetType = UNSET
 
 
 OUTCOME_DECODER: Final = msgspec.json.Decoder(EntryOutcome)
@@ -88,13 +93,38 @@ class Committed(Struct, Generic[R], frozen=True, kw_only=True):
 
     @property
     def balance(self) -> int | None:
-        """Points on the account that the message names, after it."""
+        """Points on the account that the message names, after it; what is held is still among them."""
         return _or_none(self.outcome.balance)
+
+    @property
+    def debt(self) -> int | None:
+        """Points that the account owes after it, where that changed: a return took more than there was."""
+        return _or_none(self.outcome.debt)
+
+    @property
+    def repaid(self) -> int | None:
+        """Of the points earned, those that went against the account's debt instead of into it."""
+        return _or_none(self.outcome.repaid)
+
+    @property
+    def original(self) -> int | None:
+        """The index of the entry that this one completes or undoes."""
+        return _or_none(self.outcome.original)
 
     @property
     def lots(self) -> tuple[Lot, ...]:
         """The lots that moved, in the order taken."""
         return self.outcome.lots
+
+    @property
+    def released(self) -> tuple[Lot, ...]:
+        """Lots that went back from a hold."""
+        return self.outcome.released
+
+    @property
+    def expired(self) -> tuple[Lot, ...]:
+        """Lots that should have come back but whose time is over: they lapsed at once."""
+        return self.outcome.expired
 
     @property
     def received(self) -> tuple[Lot, ...]:
@@ -158,7 +188,7 @@ class Balance(Struct, frozen=True, kw_only=True):
 
 
 class HistoryEntry(Struct, frozen=True, kw_only=True):
-    """One line of a member's history."""
+    """One entry of the log, as a node shows it: a line of a history, of an order, or an event."""
 
     index: int
     height: int
@@ -172,6 +202,11 @@ class HistoryEntry(Struct, frozen=True, kw_only=True):
         """The message's `@type`."""
         kind: str = self.message["@type"]
         return kind
+
+    @property
+    def code(self) -> str:
+        """``OK``, or why the ledger turned it down."""
+        return self.outcome.code
 
 
 class Position(Struct, frozen=True, kw_only=True):
@@ -208,12 +243,15 @@ _MESSAGE_DECODER: Final = msgspec.json.Decoder(dict[str, Any])
 
 
 def read_history_entry(*, index: int, height: int, time: int, entry: EntryText) -> HistoryEntry:
-    """A line of a history from what the node shows."""
+    """A line of a history from what the node shows. Raises `msgspec.MsgspecError` where it is none."""
+    message = _MESSAGE_DECODER.decode(entry.message)
+    if not isinstance(message.get("@type"), str):
+        raise msgspec.ValidationError("an entry's message says which it is")
     return HistoryEntry(
         index=index,
         height=height,
         time=time,
-        message=_MESSAGE_DECODER.decode(entry.message),
+        message=message,
         outcome=OUTCOME_DECODER.decode(entry.outcome),
     )
 

@@ -196,11 +196,21 @@ def _read_urls(given: str | Sequence[str] | None) -> tuple[str, ...]:
         raise ConfigurationError("no node: give url=, or set COMMONPOINT_URL")
     found = []
     for url in urls:
-        parts = urlsplit(url.strip())
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        if not _is_address(url.strip()):
             raise ConfigurationError("a node's address reads like https://node.example", url=url)
         found.append(url.strip().rstrip("/"))
-    return tuple(found)
+    # The same address twice is one node.
+    return tuple(dict.fromkeys(found))
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        has_host = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    is_plain = not (parts.query or parts.fragment or parts.username or parts.password)
+    return parts.scheme in {"http", "https"} and has_host and is_plain
 
 
 def _read_chain(chain: str | None, policy: Policy | None) -> str:

@@ -8,6 +8,7 @@ one for each node. Transactions need none: they carry a signature of their own.
 from __future__ import annotations
 
 import datetime as dt
+import re
 import secrets
 import time
 from typing import Final, NamedTuple
@@ -24,6 +25,7 @@ LABEL: Final = "commonpoint"
 COVERED: Final = ("@method", "@target-uri", "content-digest")
 PATH: Final = "/v1/tokens"
 ATTEMPTS_MAX: Final = 3
+_TOKEN: Final = re.compile(r"[!-~]{1,4096}")
 _SPARE_MILLIS: Final = 30_000
 """A token this near its end is not used any more."""
 
@@ -80,21 +82,21 @@ class TokenKeeper:
 
     async def get(self, transport: Transport) -> str:
         """A token that the node asked next will take. Raises `NotSent` or `RefusedByNode`."""
-        # Tokens live in the machine's time, on simulated chains too.
-        held = self._tokens.get(transport.url)
-        if held is not None and held.expires - _SPARE_MILLIS >= time.time_ns() // 1_000_000:
-            return held.token
         for attempt in range(1, ATTEMPTS_MAX + 1):
             try:
-                return await self._ask(transport)
+                return await self.get_at(transport, await transport.meet())
             except CommonpointError as error:
                 # Whether or not the node saw the request, its nonce is spent: the next one is signed anew.
                 if attempt == ATTEMPTS_MAX or not (error.may_retry or error.code == "NONCE_USED"):
                     raise
         raise NotSent("no attempt was made")
 
-    async def _ask(self, transport: Transport) -> str:
-        url = transport.url
+    async def get_at(self, transport: Transport, url: str) -> str:
+        """A token that the node at this address will take, and that no other node is shown."""
+        # Tokens live in the machine's time, on simulated chains too.
+        held = self._tokens.get(url)
+        if held is not None and held.expires - _SPARE_MILLIS >= time.time_ns() // 1_000_000:
+            return held.token
         headers = sign_request(
             url=url + PATH,
             body=self._body,
@@ -103,12 +105,15 @@ class TokenKeeper:
             created_seconds=time.time_ns() // 1_000_000_000,
             nonce=to_base64url(secrets.token_bytes(16)),
         )
-        data = await transport.request("POST", PATH, headers=headers, body=self._body, is_good_once=True)
+        data = await transport.request("POST", PATH, headers=headers, body=self._body, at=url)
         try:
-            self._tokens[url] = _DECODER.decode(data)
-        except (msgspec.MsgspecError, UnicodeError) as error:
+            answer = _DECODER.decode(data)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             raise Unverified("ANSWER_MALFORMED", facts={"reason": str(error)[:200]}) from None
-        return self._tokens[url].token
+        if not _TOKEN.fullmatch(answer.token):
+            raise Unverified("ANSWER_MALFORMED", facts={"reason": "a token no header can carry"})
+        self._tokens[url] = answer
+        return answer.token
 
     def forget(self) -> None:
         """The tokens held are not used again: a node said that one is not valid."""

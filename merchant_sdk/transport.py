@@ -1,51 +1,53 @@
 """The only room that talks to a network: HTTP requests out, bytes or typed errors back.
 
 What fails in passing is tried again, twice unless told otherwise: lost connections, 408, 429 (after the time
-the node asks for), a 409 that asks to wait, and faults of the server. A transaction is tried again as the
-same signed bytes, so that is always safe. With several addresses the next attempt goes to the next one.
+the node asks for), a 409 that asks to wait, faults of the server, and whatever no node says. A transaction is
+tried again as the same signed bytes, so that is always safe. Where one address cannot be reached the next one
+is asked at once (`merchant_sdk.addresses`), and nothing is sent to an address before it was met (`greet`).
 
-For a transaction three endings are kept apart. `NotSent`: no attempt got as far as a node. `RefusedByNode`: a
-node turned it away, and no attempt before may have been taken. `UnknownOutcome`: everything else. Nothing
-here is verified.
+For a transaction three endings are kept apart. `NotSent`: no byte of it left for any node. `RefusedByNode`: a
+node turned it away with a problem document, and no attempt before may have been taken. `UnknownOutcome`:
+everything else.
+
+An answer has a time by which all of it must be there, and a token is shown only to the node that gave it.
+Nothing here is verified.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-import msgspec
-
-from merchant_sdk.errors import CommonpointError, NotFound, NotSent, RefusedByNode, UnknownOutcome
+from merchant_sdk.addresses import BANNED_SECONDS, Addresses
+from merchant_sdk.errors import CommonpointError, NotSent, RefusedByNode, UnknownOutcome, Unverified
+from merchant_sdk.responses import Failed, Unreachable, judge, open_client, read_body
 
 if TYPE_CHECKING:
     import httpx2
 
-LOOPBACK: Final = ("http://127.", "http://localhost", "http://[::1]")
-_RETRY_AFTER_SECONDS_MAX: Final = 30.0
-_KEEPALIVE_SECONDS: Final = 4.0
-"""Below the five seconds after which common servers close an idle connection: a request must not meet the
-closing.
-"""
 _CONNECT_SECONDS: Final = 5.0
 _JSON: Final = {"content-type": "application/json"}
-_PROBLEM: Final = msgspec.json.Decoder(dict[str, Any])
-_OUR_FIELDS: Final = frozenset({"type", "title", "status", "detail", "code", "instance"})
+_BEARER: Final = "authorization"
 
 
-class Failed(Exception):
-    """One attempt did not bring an answer that settles the matter."""
+class Answered(NamedTuple):
+    """An answer, and which address gave it."""
 
-    def __init__(
-        self, detail: str, *, may_be_taken: bool, refusal: RefusedByNode | None, wait_seconds: float
-    ) -> None:
-        super().__init__(detail)
-        self.detail = detail
-        self.may_be_taken = may_be_taken
-        """The node may have taken what was sent."""
-        self.refusal = refusal
-        self.wait_seconds = wait_seconds
-        """What the node asked for, or 0."""
+    data: bytes
+    url: str
+
+
+class _Ask(NamedTuple):
+    """A request, whichever address it goes to."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes | None
+    seconds_max: float | None
+    at: str | None = None
+    """This address and no other."""
 
 
 class Transport:
@@ -60,8 +62,15 @@ class Transport:
         retry_wait_seconds: float = 0.2,
         http: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
-        self._urls = urls
-        self._turn = 0
+        self.addresses = Addresses(urls)
+        self.greet: Callable[[str], Awaitable[None]] | None = None
+        """Makes sure of an address before anything else is asked there. Raises `Unverified` where one is
+        of another ledger or another history, `NotSent` or `RefusedByNode` where it cannot serve now.
+        """
+        self.authorize: Callable[[str], Awaitable[str]] | None = None
+        """The token that the node at an address gave us."""
+        self._met: set[str] = set()
+        self._meeting = asyncio.Lock()
         self._timeout_seconds = timeout_seconds
         self._retries = retries
         self._retry_wait_seconds = retry_wait_seconds
@@ -72,21 +81,36 @@ class Transport:
     @property
     def url(self) -> str:
         """The node that is asked next."""
-        return self._urls[self._turn % len(self._urls)]
+        return self.addresses.current
 
     def wait_for_answers(self) -> None:
         """A transaction's answer may take for ever: on a simulated chain somebody cuts the next block."""
         self._answer_seconds_max = None
 
-    async def send_transaction(self, data: bytes, *, transaction_id: str, trusted_size: int) -> bytes:
-        """The answer to a transaction. Raises `NotSent`, `RefusedByNode` or `UnknownOutcome`."""
+    def distrust(self, url: str) -> None:
+        """An address whose answer did not hold is asked only where no other is left, and met anew."""
+        self._met.discard(url)
+        self.addresses.leave(url, BANNED_SECONDS)
+
+    async def meet(self) -> str:
+        """A node is reached and was met. Raises `Unverified`, `NotSent` or `RefusedByNode`."""
+        try:
+            return (await self._call(None)).url
+        except Failed as failed:
+            raise _settle(failed) from None
+
+    async def send_transaction(self, data: bytes, *, transaction_id: str, trusted_size: int) -> Answered:
+        """The answer to a transaction. Raises `NotSent`, `RefusedByNode` or `UnknownOutcome`.
+
+        Or `Unverified`, where no byte of it was sent because the node is not to be trusted.
+        """
         path = f"/v1/transactions?trusted_size={trusted_size}"
         try:
-            return await self._call("POST", path, data, _JSON, self._answer_seconds_max)
+            return await self._call(_Ask("POST", path, _JSON, data, self._answer_seconds_max))
         except Failed as failed:
             if failed.may_be_taken:
                 raise UnknownOutcome(transaction_id, failed.detail) from None
-            raise _settle(failed) from None
+            raise (_settle(failed) if failed.has_left else NotSent(failed.detail)) from None
 
     async def request(
         self,
@@ -95,16 +119,18 @@ class Transport:
         *,
         headers: Mapping[str, str],
         body: bytes | None = None,
-        is_good_once: bool = False,
+        at: str | None = None,
     ) -> bytes:
         """The answer to a question, at which no points are at stake. Raises `NotSent` or `RefusedByNode`.
 
-        What is good once (a signed request with its nonce) is not sent again.
+        What is for one address (``at``: a signed request, a proof that this node owes) goes there, once.
         """
-        ask = self._attempt if is_good_once else self._call
+        ask = _Ask(method, path, headers, body, self._timeout_seconds, at)
         try:
-            return await ask(method, path, body, headers, self._timeout_seconds)
+            return (await (self._call(ask) if at is None else self._send(ask, at))).data
         except Failed as failed:
+            if at is not None:
+                self.addresses.leave(at)
             raise _settle(failed) from None
 
     async def close(self) -> None:
@@ -113,27 +139,17 @@ class Transport:
             await self._client.aclose()
             self._client = None
 
-    async def _call(
-        self,
-        method: str,
-        path: str,
-        body: bytes | None,
-        headers: Mapping[str, str],
-        answer_seconds_max: float | None,
-    ) -> bytes:
+    async def _call(self, ask: _Ask | None) -> Answered:
         try:
-            return await self._attempt(method, path, body, headers, answer_seconds_max)
+            return await self._attempt(ask)
         except Failed as first:
             if not self._retries:
                 raise
-            may_be_taken = first.may_be_taken
-            wait_seconds = first.wait_seconds
+            before = first
         # Imported when it is first needed: most calls succeed at once.
-        import asyncio  # noqa: PLC0415
-
         import stamina  # noqa: PLC0415
 
-        await asyncio.sleep(wait_seconds or self._retry_wait_seconds)
+        await asyncio.sleep(before.wait_seconds or self._retry_wait_seconds)
         retrying = stamina.retry_context(
             on=_get_wait,
             attempts=self._retries,
@@ -145,91 +161,99 @@ class Transport:
             async for attempt in retrying:
                 with attempt:
                     try:
-                        return await self._attempt(method, path, body, headers, answer_seconds_max)
+                        return await self._attempt(ask)
                     except Failed as failed:
-                        may_be_taken = failed.may_be_taken = failed.may_be_taken or may_be_taken
+                        before = _add_up(before, failed)
                         raise
-        except RefusedByNode as refusal:
-            if may_be_taken:
-                # An attempt before may have been taken all the same: this refusal settles nothing.
-                raise Failed(str(refusal), may_be_taken=True, refusal=refusal, wait_seconds=0) from None
+        except (RefusedByNode, Unverified) as error:
+            if before.may_be_taken:
+                # An attempt before may have been taken all the same: this settles nothing.
+                raise Failed(str(error), may_be_taken=True) from None
+            if before.has_left:
+                error.settled = "refused"
             raise
-        raise Failed("no attempt was made", may_be_taken=may_be_taken, refusal=None, wait_seconds=0)
+        raise before
 
-    async def _attempt(
-        self,
-        method: str,
-        path: str,
-        body: bytes | None,
-        headers: Mapping[str, str],
-        answer_seconds_max: float | None,
-    ) -> bytes:
-        client = self._client or self._open()
-        import httpx2  # noqa: PLC0415  # loaded by `_open`
+    async def _attempt(self, ask: _Ask | None) -> Answered:
+        """An answer from the first address that can be reached; without a question, which one it is."""
+        tried: set[str] = set()
+        while True:
+            url = self.addresses.choose(tried)
+            try:
+                await self._meet(url)
+                return Answered(b"", url) if ask is None else await self._send(ask, url)
+            except Failed as failed:
+                if failed.refusal is None or failed.refusal.status != 429:
+                    # Who is busy is asked again when they say, not passed over.
+                    self.addresses.leave(url)
+                tried.add(url)
+                if not isinstance(failed, Unreachable) or len(tried) == len(self.addresses.all):
+                    raise
 
-        timeout = httpx2.Timeout(self._timeout_seconds, connect=_CONNECT_SECONDS, read=answer_seconds_max)
-        url = self.url
+    async def _meet(self, url: str) -> None:
+        if self.greet is None or url in self._met:
+            return
+        async with self._meeting:
+            if url in self._met:
+                return
+            try:
+                await self.greet(url)
+            except (NotSent, RefusedByNode) as error:
+                refusal = error if isinstance(error, RefusedByNode) else None
+                raise Unreachable(f"{url}: {error}", refusal=refusal) from None
+            self._met.add(url)
+
+    async def _send(self, ask: _Ask, url: str) -> Answered:
+        if self._client is None:
+            self._client = open_client(self.addresses.all, self._http)
+        client = self._client
+        import httpx2  # noqa: PLC0415  # loaded by now
+
+        headers = await self._complete(ask, url)
+        timeout = httpx2.Timeout(self._timeout_seconds, connect=_CONNECT_SECONDS, read=ask.seconds_max)
+        # The whole answer has its time, not only each piece of it.
+        total = None if ask.seconds_max is None else ask.seconds_max + _CONNECT_SECONDS
         try:
-            response = await client.request(
-                method, url + path, content=body, headers=headers, timeout=timeout
-            )
+            async with asyncio.timeout(total):
+                request = client.build_request(
+                    ask.method, url + ask.path, content=ask.body, headers=headers, timeout=timeout
+                )
+                response = await client.send(request, stream=True)
+                try:
+                    data = await read_body(response)
+                finally:
+                    await response.aclose()
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
-            self._turn += 1
-            raise Failed(_tell(url, error), may_be_taken=False, refusal=None, wait_seconds=0) from None
-        except httpx2.TransportError as error:
-            self._turn += 1
-            raise Failed(_tell(url, error), may_be_taken=True, refusal=None, wait_seconds=0) from None
-        if response.is_success:
-            return response.content
-        raise self._judge(response)
+            raise Unreachable(_tell(url, error)) from None
+        except (httpx2.HTTPError, httpx2.StreamError, TimeoutError) as error:
+            raise Failed(_tell(url, error), may_be_taken=True) from None
+        if response.status_code == 200 and "html" not in response.headers.get("content-type", ""):
+            return Answered(data, url)
+        found = judge(response.status_code, response.headers, data)
+        if isinstance(found, RefusedByNode) and found.code == "BAD_SIZES":
+            # It does not know the tree that was proven to us: it took nothing, and is met anew.
+            self._met.discard(url)
+            if len(self.addresses.all) > 1:
+                raise Failed(f"{url}: {found}", may_be_taken=False, refusal=found)
+        raise found
 
-    def _judge(self, response: httpx2.Response) -> Exception:
-        """The refusal, or a failed attempt where the same again may end otherwise."""
-        status = response.status_code
-        refusal = read_problem(status, response.content)
-        asked = response.headers.get("retry-after", "")
-        wait_seconds = min(float(asked), _RETRY_AFTER_SECONDS_MAX) if asked.isdecimal() else 0.0
-        if status in (408, 429) or status >= 500 or (status == 409 and asked):
-            if status >= 500:
-                self._turn += 1
-            # 429 says that nothing was taken; the others leave it open.
-            return Failed(
-                str(refusal), may_be_taken=status != 429, refusal=refusal, wait_seconds=wait_seconds
-            )
-        return refusal
-
-    def _open(self) -> httpx2.AsyncClient:
-        import httpx2  # noqa: PLC0415  # a tenth of a second, so not before something is sent
-
-        is_plain = all(url.startswith("http://") for url in self._urls)
-        is_local = all(url.startswith(LOOPBACK) for url in self._urls)
-        self._client = httpx2.AsyncClient(
-            transport=self._http,
-            # Where no address is https, loading the certificates would only take time.
-            verify=not is_plain,
-            # A node on this machine is never behind a proxy.
-            trust_env=not is_local,
-            limits=httpx2.Limits(max_keepalive_connections=32, keepalive_expiry=_KEEPALIVE_SECONDS),
-        )
-        return self._client
+    async def _complete(self, ask: _Ask, url: str) -> Mapping[str, str]:
+        """The headers for this address. A token is good where it was given, and is shown nowhere else."""
+        if _BEARER not in ask.headers or ask.at is not None or self.authorize is None:
+            return ask.headers
+        try:
+            return {**ask.headers, _BEARER: f"Bearer {await self.authorize(url)}"}
+        except (NotSent, RefusedByNode) as error:
+            refusal = error if isinstance(error, RefusedByNode) else None
+            raise Unreachable(f"{url}: {error}", refusal=refusal) from None
 
 
-def read_problem(status: int, body: bytes) -> RefusedByNode:
-    """The typed error of a problem document (RFC 9457), or of whatever else came with a status of failure."""
-    try:
-        problem = _PROBLEM.decode(body)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        problem = {}
-    code = problem.get("code")
-    detail = problem.get("detail") or problem.get("title")
-    facts = {name: value for name, value in problem.items() if name not in _OUR_FIELDS}
-    family = NotFound if status == 404 else RefusedByNode
-    return family(
-        code if isinstance(code, str) else f"HTTP_{status}",
-        status=status,
-        detail=detail if isinstance(detail, str) else "",
-        facts=facts,
-    )
+def _add_up(before: Failed, failed: Failed) -> Failed:
+    """The later failure, with what the attempts before it left behind."""
+    failed.may_be_taken = failed.may_be_taken or before.may_be_taken
+    if before.has_left and not failed.has_left:
+        failed.has_left, failed.refusal = True, before.refusal
+    return failed
 
 
 def _settle(failed: Failed) -> CommonpointError:
@@ -243,4 +267,4 @@ def _get_wait(error: Exception) -> bool | float:
 
 
 def _tell(url: str, error: Exception) -> str:
-    return f"{url}: {type(error).__name__} {error}".strip()
+    return f"{url}: {type(error).__name__} {error}".strip()[:500]

@@ -1,5 +1,5 @@
-"""A wallet is a member's key: with it a member shows points codes, agrees to exchanges and says who may speak
-for them.
+"""A wallet is a member's key: with it a member shows points codes, agrees to holds, gifts, exchanges and
+corrections, and says who may speak for them.
 
 It holds no points and asks nobody: everything here is made offline. A member app keeps the seed where only
 the member gets at it. A custodian makes a wallet around its own custody key for members who have none.
@@ -129,6 +129,59 @@ class Wallet:
             now=now,
             least=quote.least if least is None else least,
             target=quote.target,
+        )
+
+    def consent_for_hold(
+        self,
+        program: str,
+        points: int,
+        acceptor: str | None = None,
+        *,
+        seconds: int = 60,
+        now: int | None = None,
+    ) -> PointsCode:
+        """Consent that ``acceptor`` sets up to ``points`` aside and captures them later, or whoever scans it
+        first. It may be made for so long; the hold then lasts as long as the acceptor said.
+        """
+        return self.points_code(program, points, acceptor, purpose="hold", seconds=seconds, now=now)
+
+    def consent_for_gift(
+        self, program: str, points: int, recipient: str, *, seconds: int = 60, now: int | None = None
+    ) -> PointsCode:
+        """Consent that up to ``points`` become another member's."""
+        return self._consent(
+            program=program,
+            points=points,
+            counterparty=recipient,
+            purpose="gift",
+            seconds=seconds,
+            now=now,
+        )
+
+    def consent_for_adjust(
+        self, program: str, points: int, issuer: str, *, seconds: int = 60, now: int | None = None
+    ) -> PointsCode:
+        """Consent that the issuer takes up to ``points`` back, as a correction."""
+        return self._consent(
+            program=program,
+            points=points,
+            counterparty=issuer,
+            purpose="adjust",
+            seconds=seconds,
+            now=now,
+        )
+
+    def consent_to_receive(
+        self, program: str, points: int, giver: str, *, seconds: int = 60, now: int | None = None
+    ) -> PointsCode:
+        """Consent that another member's exchange delivers up to ``points`` of ``program`` to this one."""
+        return self._consent(
+            program=program,
+            points=points,
+            counterparty=giver,
+            purpose="receive",
+            seconds=seconds,
+            now=now,
         )
 
     def choice(self, choice: Choice, *, seconds: int = 60, now: int | None = None) -> SetMemberChoice:

@@ -7,9 +7,11 @@
         shop.earn(wallet.member, "45.60", reference="A-1")
         alliance.clock.advance(days=30)
 
+The line can be down, `with alliance.offline(): …`, to see what a till does then.
+
 Nothing is faked: transactions are signed, executed, hashed, made durable in a temporary folder and proved,
-over the same API without a socket. Only the time is the sandbox's own, and the chain says so in its genesis.
-This is the one module in which node and SDK meet.
+over the same API without a socket; webhooks go to addresses of this machine. Only the time is the sandbox's
+own, and the chain says so in its genesis. This is the one module in which node and SDK meet.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx2
+from starlette.types import ASGIApp
 
 from contracts.messages import Grant, OpenProgram, OpenSeries
 from ledger.codec import to_base64url
@@ -30,7 +33,9 @@ from ledger.keys import SeedSigner
 from merchant_sdk import AsyncMerchant, Merchant, Wallet
 from node.api.app import make_app
 from node.core import NodeCore, get_system_time
+from node.feed import Feed
 from node.tokens import TokenIssuer
+from node.webhooks.delivery import Webhooks
 
 OPERATOR: Final = "alliance"
 MERCHANTS: Final = ("fresh", "petrol", "pharmacy", "cinema")
@@ -60,6 +65,20 @@ class SandboxClock:
         return self._now
 
 
+class _Line(httpx2.AsyncBaseTransport):
+    """The way to the node, which can be down. Then it is as if no cable were plugged in."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._node = httpx2.ASGITransport(app=app)
+        self.is_down = False
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """The node's answer."""
+        if self.is_down:
+            raise httpx2.ConnectError("the line is down", request=request)
+        return await self._node.handle_async_request(request)
+
+
 class Sandbox:
     """A running alliance.
 
@@ -83,7 +102,12 @@ class Sandbox:
         self.chain = self.core.chain
         # Who is asking is a matter of the machine's time; only the ledger's is the sandbox's.
         tokens = TokenIssuer(secret=self._derive("tokens"), chain=self.chain, clock=get_system_time)
-        self._app = make_app(self.core, tokens=tokens)
+        feed = Feed(self.core)
+        self._webhooks = Webhooks(folder / "webhooks.db", feed=feed, to_private=True)
+        self._webhooks.start()
+        self._open.callback(self._webhooks.stop)
+        self._open.callback(feed.close)
+        self._line = _Line(make_app(self.core, tokens=tokens, feed=feed, webhooks=self._webhooks))
         self._wallets = 0
         try:
             self._begin()
@@ -92,12 +116,30 @@ class Sandbox:
             raise
 
     def merchant(self, participant: str, **options: Any) -> Merchant:
-        """A merchant of the alliance with all its keys, closed with the sandbox."""
-        return self._open.enter_context(Merchant(participant, URL, **self._connect(participant), **options))
+        """A merchant of the alliance with all its keys, closed with the sandbox.
+
+        It is connected, unless the line is down; `OPERATOR` is the alliance's operator.
+        """
+        merchant = Merchant(participant, URL, **{**self._connect(participant), **options})
+        self._open.callback(merchant.close)
+        return merchant if self._line.is_down else merchant.connect()
 
     def async_merchant(self, participant: str, **options: Any) -> AsyncMerchant:
         """The same for an event loop; `async with` it, or close it, in that loop."""
-        return AsyncMerchant(participant, URL, **self._connect(participant), **options)
+        return AsyncMerchant(participant, URL, **{**self._connect(participant), **options})
+
+    def keys(self, participant: str) -> dict[str, SeedSigner]:
+        """A participant's keys by purpose, for a merchant with fewer of them."""
+        return {purpose: self._make_signer(participant, purpose) for purpose in _PURPOSES}
+
+    @contextmanager
+    def offline(self) -> Iterator[None]:
+        """As long as the block lasts no merchant reaches the node."""
+        self._line.is_down = True
+        try:
+            yield
+        finally:
+            self._line.is_down = False
 
     def wallet(self) -> Wallet:
         """A new member's wallet, not enrolled yet, on the sandbox's time."""
@@ -118,8 +160,8 @@ class Sandbox:
         return {
             "chain": self.chain,
             "clock": self.clock,
-            "http": httpx2.ASGITransport(app=self._app),
-            "keys": {purpose: self._make_signer(participant, purpose) for purpose in _PURPOSES},
+            "http": self._line,
+            "keys": self.keys(participant),
         }
 
     def _make_genesis(self) -> list[bytes]:

@@ -1,5 +1,5 @@
-"""A merchant's order system speaks to the ledger in verbs: enrol, quote, earn, redeem, exchange, balance,
-history, receipt.
+"""A merchant's order system speaks to the ledger in verbs: enrol, earn, redeem, hold, capture, refund, gift,
+exchange, balance, history, receipt.
 
     async with AsyncMerchant("fresh", url, key=seed, chain="alliance/5f…", outbox="outbox.db") as shop:
         done = await shop.earn(member, "45.60", reference="A-1029")
@@ -18,11 +18,16 @@ from collections.abc import Awaitable, Sequence
 from types import TracebackType
 from typing import Self, Unpack
 
-from merchant_sdk.client.verbs import Options, Verbs
+from merchant_sdk.client.options import Options
+from merchant_sdk.client.verbs import Verbs
 from merchant_sdk.receipt import Receipt
+from merchant_sdk.results import Committed
+
+Later = Awaitable[Committed[Awaitable[Receipt]]]
+"""A result to be awaited."""
 
 
-class AsyncMerchant(Verbs[Awaitable[Receipt]]):
+class AsyncMerchant(Verbs[Awaitable[Receipt], Later]):
     """A participant at the ledger, for programs with an event loop."""
 
     def __init__(
@@ -31,7 +36,15 @@ class AsyncMerchant(Verbs[Awaitable[Receipt]]):
         url: str | Sequence[str] | None = None,
         **options: Unpack[Options],
     ) -> None:
-        super().__init__(participant, url, fetch_receipt=self.receipt, **options)
+        super().__init__(
+            participant,
+            url,
+            fetch_receipt=self.receipt,
+            capture_with=self.capture,
+            release_with=self.release,
+            settle_with=self.settle_allowance,
+            **options,
+        )
 
     async def __aenter__(self) -> Self:
         return await self.connect()

@@ -1,9 +1,9 @@
 """What one merchant keeps open: the nodes it asks, the chain it trusts, the outbox, and a lane for each of
 its keys.
 
-Nothing happens until something is asked. Then the chain's genesis is fetched and held to the pinned chain
-string, and the checkpoint trusted last is taken from the outbox. From there on everything is proven against
-that.
+Nothing happens until something is asked. Then a node is met (`merchant_sdk.client.meeting`): its genesis is
+held to the pinned chain string, its newest checkpoint to the one trusted last, which is taken from the
+outbox. From there on everything is proven against that. What is only queued needs no node.
 """
 
 from __future__ import annotations
@@ -14,21 +14,25 @@ from typing import Any, Generic, TypeVar
 
 from msgspec import structs
 
+from ledger.genesis import Origin
+from ledger.keys import Signer
 from ledger.log.policy import Policy
 from merchant_sdk.client.core import Core
 from merchant_sdk.client.grouping import Call, Lane
+from merchant_sdk.client.meeting import Meeting
 from merchant_sdk.client.reading import Reader
+from merchant_sdk.client.settling import Settler
 from merchant_sdk.client.submission import Submitter
 from merchant_sdk.errors import ConfigurationError, Unverified
 from merchant_sdk.outbox import DATED_MILLIS, Outbox
 from merchant_sdk.receipt import Receipt
 from merchant_sdk.records import Dated
-from merchant_sdk.requests import Asked, check_message
+from merchant_sdk.requests import Asked, check_message, get_reference
 from merchant_sdk.results import Committed, Resent
 from merchant_sdk.settings import Settings
 from merchant_sdk.tokens import TokenKeeper
 from merchant_sdk.transport import Transport
-from merchant_sdk.trust import Trust, make_policy, read_origin
+from merchant_sdk.trust import Trust, make_policy
 
 R = TypeVar("R")
 
@@ -54,42 +58,59 @@ class Connection(Generic[R]):
         self._program = program
         signer = next(iter(core.signers.values()))
         subject = f"participant:{core.participant}"
-        self.reader = Reader(transport, TokenKeeper(subject=subject, signer=signer, chain=core.chain))
+        tokens = TokenKeeper(subject=subject, signer=signer, chain=core.chain)
+        self.reader = Reader(transport, tokens)
+        transport.authorize = lambda url: tokens.get_at(transport, url)
+        self._meeting = Meeting(transport, outbox=outbox, chain=core.chain, begin=self._begin)
+        transport.greet = self._meeting.greet
         self._opening = asyncio.Lock()
         self._is_closed = False
         self._submitter: Submitter[R] | None = None
+        self._settler: Settler[R] | None = None
         self._lanes: dict[str, Lane[Committed[R]]] = {}
         self._dates: dict[tuple[str, str, str], int] = {}
         """The moments given to orders that are on their way and not in the outbox yet."""
 
-    async def open(self) -> Submitter[R]:
+    async def open(self) -> Settler[R]:
         """The chain is known and is the pinned one, and trust begins where it ended. Or `Unverified`."""
         if self._is_closed:
             raise ConfigurationError("this merchant is closed")
-        if self._submitter is not None:
-            return self._submitter
+        if self._settler is not None:
+            return self._settler
         async with self._opening:
-            if self._submitter is None:
-                answer = await self.reader.get_chain()
-                origin = read_origin(answer.genesis, chain=self.core.chain)
-                policy = self._settings.policy or make_policy(origin)
-                self.core.meet(origin, time=answer.time)
-                if self.core.is_simulated:
-                    self._transport.wait_for_answers()
-                note = self.outbox.load_note(self.core.chain)
-                trust = Trust(origin=origin, policy=policy, note=note)
-                self._submitter = Submitter(
-                    core=self.core,
-                    transport=self._transport,
-                    reader=self.reader,
-                    outbox=self.outbox,
-                    trust=trust,
-                )
+            if self._settler is None:
+                await self._transport.meet()
+                settler = Settler(self._get_submitter())
+                await settler.begin()
+                self._settler = settler
+        return self._settler
+
+    def _begin(self, origin: Origin, time: int) -> Submitter[R]:
+        """The first node was met, whose genesis is the pinned chain's."""
+        if self._submitter is None:
+            policy = self._settings.policy or make_policy(origin)
+            self.core.meet(origin, time=time)
+            if self.core.is_simulated:
+                self._transport.wait_for_answers()
+            trust = Trust(origin=origin, policy=policy, note=self.outbox.load_note(self.core.chain))
+            self._submitter = Submitter(
+                core=self.core,
+                transport=self._transport,
+                reader=self.reader,
+                outbox=self.outbox,
+                trust=trust,
+            )
+        return self._submitter
+
+    def _get_submitter(self) -> Submitter[R]:
+        if self._submitter is None:
+            raise ConfigurationError("no node was met yet")
         return self._submitter
 
     async def get_policy(self) -> Policy:
         """The policy that judges checkpoints."""
-        return (await self.open()).policy
+        await self.open()
+        return self._get_submitter().policy
 
     async def ask(self, message: Any, *, is_dated: bool = True) -> Committed[R]:
         """The result of one message, grouped with what else is asked. Raises as `merchant_sdk.errors` says.
@@ -98,19 +119,48 @@ class Connection(Generic[R]):
         """
         data = check_message(message)
         signer = self.core.choose_signer([message])
-        if self._submitter is None or self._is_closed:
-            await self.open()
+        settler = await self.open()
         if not is_dated:
-            message = structs.replace(message, occurred_at=await self._find_date(message))
+            moment = await self.find_date(type(message), message.program, get_reference(message))
+            message = structs.replace(message, occurred_at=moment)
             data = check_message(message)
-        lane = self._lanes.get(signer.key_id)
-        if lane is None:
-            lane = self._lanes[signer.key_id] = Lane(self._send, group_seconds=self._group_seconds)
-        result = await lane.add(Asked(message, data, not is_dated))
+        result = await settler.ask_again(data)
+        if result is None:
+            result = await self._ask_in_lane(signer, Asked(message, data, not is_dated))
         error = result.get_error()
         if error is not None:
             raise error
         return result
+
+    async def _ask_in_lane(self, signer: Signer, asked: Asked) -> Committed[R]:
+        lane = self._lanes.get(signer.key_id)
+        if lane is None:
+            lane = self._lanes[signer.key_id] = Lane(self._send, group_seconds=self._group_seconds)
+        return await lane.add(asked)
+
+    async def queue(self, messages: Sequence[Any], *, is_dated: bool = True) -> None:
+        """The messages are in the outbox, synced, and `flush` signs and sends them, in this order.
+
+        Needs no node, and an outbox in a file. What is not dated gets the moment it is queued at.
+        """
+        if not self.outbox.is_durable:
+            raise ConfigurationError("queueing needs an outbox in a file: give outbox= or COMMONPOINT_OUTBOX")
+        if self._is_closed:
+            raise ConfigurationError("this merchant is closed")
+        dated = []
+        given = []
+        for message in messages:
+            check_message(message)
+            self.core.choose_signer([message])
+            if not is_dated:
+                moment = await self.find_date(type(message), message.program, get_reference(message))
+                message = structs.replace(message, occurred_at=moment)  # noqa: PLW2901
+                dated.append(_get_date(message))
+            given.append(check_message(message))
+        try:
+            await asyncio.to_thread(self.outbox.queue, self.core.participant, given, dated)
+        finally:
+            self._forget_dates(dated)
 
     async def submit(
         self, messages: Sequence[Any], *, transaction_id: str | None, not_after: int | None, atomic: bool
@@ -118,8 +168,8 @@ class Connection(Generic[R]):
         """The results of these messages as one transaction of their own."""
         for message in messages:
             check_message(message)
-        submitter = await self.open()
-        return await submitter.submit(
+        settler = await self.open()
+        return await settler.submit(
             messages, transaction_id=transaction_id, not_after=not_after, atomic=atomic
         )
 
@@ -129,7 +179,8 @@ class Connection(Generic[R]):
 
     async def fetch_receipt(self, index: int) -> Receipt:
         """A verified receipt, of the history we trust."""
-        submitter = await self.open()
+        await self.open()
+        submitter = self._get_submitter()
         data = await self.reader.get_receipt(index)
         receipt = Receipt.read(data, policy=submitter.policy)
         if receipt.index != index:
@@ -154,18 +205,21 @@ class Connection(Generic[R]):
         for lane in self._lanes.values():
             await lane.drain()
         self._is_closed = True
+        if self._settler is not None:
+            await self._settler.close()
         await self._transport.close()
         self.outbox.close()
 
-    async def _find_date(self, message: Any) -> int:
+    async def find_date(self, kind_of_message: Any, program: str, reference: str) -> int:
+        """The moment that this order was given before, or now."""
         # The moment is part of what makes two orders the same: with another one, asking again would be
         # another order.
-        kind = message.__struct_config__.tag
-        key = (kind, message.program, message.reference)
+        kind = kind_of_message.__struct_config__.tag
+        key = (kind, program, reference)
         if key in self._dates:
             return self._dates[key]
         find = self.outbox.find_occurred_at
-        arguments = {"kind": kind, "program": message.program, "reference": message.reference}
+        arguments = {"kind": kind, "program": program, "reference": reference}
         if self.outbox.is_durable:
             found = await asyncio.to_thread(find, self.core.participant, **arguments)
         else:
@@ -177,18 +231,20 @@ class Connection(Generic[R]):
         return self._dates.setdefault(key, found)
 
     async def _send(self, calls: list[Call[Committed[R]]]) -> list[Committed[R]]:
-        submitter = await self.open()
+        settler = await self.open()
         messages = [call.asked.message for call in calls]
-        dated = [_get_date(call.asked) for call in calls if call.asked.is_dated_by_us]
+        dated = [_get_date(call.asked.message) for call in calls if call.asked.is_dated_by_us]
         try:
-            return await submitter.submit(messages, dated=dated)
+            return await settler.submit(messages, dated=dated)
         finally:
-            # They are in the outbox now.
-            for each in dated:
-                self._dates.pop((each.kind, each.program, each.reference), None)
+            self._forget_dates(dated)
+
+    def _forget_dates(self, dated: Sequence[Dated]) -> None:
+        # They are in the outbox now.
+        for each in dated:
+            self._dates.pop((each.kind, each.program, each.reference), None)
 
 
-def _get_date(asked: Asked) -> Dated:
-    message = asked.message
+def _get_date(message: Any) -> Dated:
     kind = message.__struct_config__.tag
-    return Dated(kind, message.program, message.reference, message.occurred_at)
+    return Dated(kind, message.program, get_reference(message), message.occurred_at)

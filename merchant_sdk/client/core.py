@@ -19,6 +19,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 import msgspec
 
 from contracts.messages import Message
+from ledger.calendar import get_day
 from ledger.errors import Refused
 from ledger.genesis import Origin
 from ledger.keys import Signer
@@ -103,6 +104,9 @@ class Core(Generic[R]):
         self._is_simulated = False
         self._time = 0
         """The time of the last block we heard of."""
+        self.height = 0
+        """The height of the highest block that took something of ours: what reading waits for."""
+        self._utc_offset_minutes = 0
         self._skew_millis = 0
         self._ahead_millis: int | None = None
         """How far ahead this ledger lets a transaction live, once it has said so."""
@@ -111,17 +115,31 @@ class Core(Generic[R]):
         """The chain is known: what its clock is, and what it shows."""
         self._is_simulated = origin.settings.clock == "simulated"
         self._time = max(time, origin.settings.time)
+        self._utc_offset_minutes = origin.settings.utc_offset_minutes
 
     @property
     def is_simulated(self) -> bool:
         """Whether the chain is told its time."""
         return self._is_simulated
 
+    @property
+    def is_told_time(self) -> bool:
+        """Whether the time is not this machine's: a simulated chain's, or the caller's own clock."""
+        return self._is_simulated or self._clock is not None
+
+    def get_machine_time(self) -> int:
+        """As `get_time`, without what we learned of this machine's clock: what a restart would begin with."""
+        return self.get_time() - (0 if self.is_told_time else self._skew_millis)
+
     def get_time(self) -> int:
         """The ledger's time now, as well as we know it, in milliseconds UTC."""
         if self._clock is not None:
             return self._clock()
         return self._time if self._is_simulated else get_system_time() + self._skew_millis
+
+    def get_day(self, moment: int) -> int:
+        """The ledger's day of a moment, once the chain is known."""
+        return get_day(moment, utc_offset_minutes=self._utc_offset_minutes)
 
     def choose_signer(self, messages: Sequence[Any]) -> Signer:
         """The key that may sign these messages together. Raises `ConfigurationError` where we have none."""
@@ -165,6 +183,7 @@ class Core(Generic[R]):
         """One result a message, of an answer that was proven and accepted."""
         answer, transaction = proven.answer, signed.transaction
         self._time = max(self._time, answer.time)
+        self.height = max(self.height, answer.height)
         decode, transaction_id, fetch = OUTCOME_DECODER.decode, signed.id, self._fetch_receipt
         height, time_ = answer.height, answer.time
         try:

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from ledger.outcome import Lot
 from merchant_sdk.errors import NotFound, RefusedByNode, Unverified
+from merchant_sdk.records import Endpoint
 from merchant_sdk.results import Balance, EntryText, HistoryEntry, Position, Quote, read_history_entry
 from merchant_sdk.tokens import TokenKeeper
 from merchant_sdk.transport import Transport
@@ -70,11 +71,22 @@ class HistoryPage(Struct, frozen=True, kw_only=True):
     rows: list[_EntryRow]
 
     def read(self) -> list[HistoryEntry]:
-        """The entries."""
-        return [
-            read_history_entry(index=row.index, height=row.height, time=row.time, entry=row.entry)
-            for row in self.rows
-        ]
+        """The entries. Raises `Unverified` where one is none."""
+        try:
+            return [
+                read_history_entry(index=row.index, height=row.height, time=row.time, entry=row.entry)
+                for row in self.rows
+            ]
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+            raise Unverified("ANSWER_MALFORMED", facts={"reason": str(error)[:200]}) from None
+
+
+class EventsPage(HistoryPage, frozen=True, kw_only=True):
+    """A page of what concerns us; `next` is the last leaf that was looked at."""
+
+    next: int
+    size: int
+    """Leaves in the log."""
 
 
 class _PositionRow(Struct, frozen=True):
@@ -85,6 +97,10 @@ class _PositionRow(Struct, frozen=True):
 class _PositionsAnswer(Struct, frozen=True):
     height: int
     rows: list[_PositionRow]
+
+
+class _EndpointsAnswer(Struct, frozen=True):
+    rows: list[Endpoint]
 
 
 class ProgramRow(Struct, frozen=True):
@@ -102,6 +118,9 @@ _CHAIN: Final = msgspec.json.Decoder(ChainAnswer)
 _QUOTE: Final = msgspec.json.Decoder(_QuoteAnswer)
 _BALANCES: Final = msgspec.json.Decoder(_BalancesAnswer)
 _HISTORY: Final = msgspec.json.Decoder(HistoryPage)
+_EVENTS: Final = msgspec.json.Decoder(EventsPage)
+_ENDPOINT: Final = msgspec.json.Decoder(Endpoint)
+_ENDPOINTS: Final = msgspec.json.Decoder(_EndpointsAnswer)
 _POSITIONS: Final = msgspec.json.Decoder(_PositionsAnswer)
 _PROGRAMS: Final = msgspec.json.Decoder(_ProgramsAnswer)
 
@@ -153,10 +172,10 @@ class Reader:
             height=answer.height,
         )
 
-    async def list_balances(self, member: str, program: str | None, min_height: int | None) -> list[Balance]:
+    async def list_balances(self, member: str, program: str | None, min_height: int) -> list[Balance]:
         """A member's accounts."""
         path = f"/v1/members/{_in_path(member)}/balances"
-        answer = _read(await self._ask(path, {"program": program, "min_height": min_height}), _BALANCES)
+        answer = _read(await self._ask(path, {"program": program, **_wait(min_height)}), _BALANCES)
         return [
             Balance(
                 member=member,
@@ -170,24 +189,31 @@ class Reader:
             for row in answer.balances
         ]
 
-    async def get_history_page(self, member: str, program: str | None, before: int | None) -> HistoryPage:
+    async def get_history_page(
+        self, member: str, program: str | None, before: int | None, min_height: int
+    ) -> HistoryPage:
         """A page of a member's history, newest first."""
         path = f"/v1/members/{_in_path(member)}/history"
-        asked = {"program": program, "before": before, "limit": PAGE_ENTRIES}
+        asked = {"program": program, "before": before, "limit": PAGE_ENTRIES, **_wait(min_height)}
         return _read(await self._ask(path, asked), _HISTORY)
 
-    async def list_order(self, reference: str) -> list[HistoryEntry]:
+    async def list_order(self, reference: str, min_height: int) -> list[HistoryEntry]:
         """Every entry of ours that names this reference, oldest first."""
         try:
-            data = await self._ask(f"/v1/orders/{_in_path(reference)}")
+            data = await self._ask(f"/v1/orders/{_in_path(reference)}", _wait(min_height))
         except NotFound:
             # An order that nobody heard of has no entries.
             return []
         return _read(data, _HISTORY).read()
 
-    async def list_positions(self) -> list[Position]:
+    async def get_events_page(self, after: int, min_height: int) -> EventsPage:
+        """A page of what concerns us behind the index ``after``, oldest first."""
+        asked = {"after": after, "limit": PAGE_ENTRIES, **_wait(min_height)}
+        return _read(await self._ask("/v1/events", asked), _EVENTS)
+
+    async def list_positions(self, min_height: int) -> list[Position]:
         """Our own net position and that of our rounding account."""
-        answer = _read(await self._ask("/v1/positions"), _POSITIONS)
+        answer = _read(await self._ask("/v1/positions", _wait(min_height)), _POSITIONS)
         try:
             return [
                 Position(participant=row.participant, net_micros=int(row.net_micros), height=answer.height)
@@ -200,12 +226,34 @@ class Reader:
         """All programs of the alliance."""
         return _read(await self._ask("/v1/programs"), _PROGRAMS).programs
 
+    async def register_webhook(self, wanted: Mapping[str, Any]) -> Endpoint:
+        """A new endpoint. Sent once: a second one would be told everything twice."""
+        return _read(await self._change("POST", "/v1/webhooks", wanted), _ENDPOINT)
+
+    async def list_webhooks(self) -> list[Endpoint]:
+        """Our endpoints at this node."""
+        return _read(await self._ask("/v1/webhooks"), _ENDPOINTS).rows
+
+    async def change_webhook(
+        self, method: str, name: str, action: str, body: Mapping[str, Any] | None
+    ) -> None:
+        """An endpoint of ours is changed."""
+        await self._change(method, f"/v1/webhooks/{_in_path(name)}{action}", body)
+
     async def get_receipt(self, index: int) -> bytes:
         """A receipt, not yet looked at."""
         return await self._ask(f"/v1/receipts/{index:d}")
 
     async def _get(self, path: str, asked: Mapping[str, Any] | None = None) -> bytes:
         return await self._transport.request("GET", _with_query(path, asked), headers={})
+
+    async def _change(self, method: str, path: str, body: Mapping[str, Any] | None) -> bytes:
+        """The answer to what changes something at the node asked, which is asked once."""
+        url = await self._transport.meet()
+        token = await self._tokens.get_at(self._transport, url)
+        data = None if body is None else msgspec.json.encode(body)
+        headers = {"authorization": f"Bearer {token}"}
+        return await self._transport.request(method, path, headers=headers, body=data, at=url)
 
     async def _ask(self, path: str, asked: Mapping[str, Any] | None = None) -> bytes:
         """As `_get`, saying who we are."""
@@ -222,6 +270,11 @@ class Reader:
                     raise
                 self._tokens.forget()
         raise RefusedByNode("TOKEN_INVALID", status=401)
+
+
+def _wait(min_height: int) -> dict[str, int]:
+    """The question waits for this height; from the start on there is none to wait for."""
+    return {"min_height": min_height} if min_height > 0 else {}
 
 
 def _with_query(path: str, asked: Mapping[str, Any] | None) -> str:

@@ -3,42 +3,46 @@
     sign ─▶ store ─▶ send ─▶ prove ─▶ accept ─▶ mark done
              │         │        └────────┴─▶ Unverified: evidence kept, bytes stay in the outbox
              │         ├─▶ NotSent, RefusedByNode: nothing was taken, ended for good
-             │         └─▶ UnknownOutcome: the bytes stay, and `flush` finds out
+             │         └─▶ UnknownOutcome: the bytes stay; the same call or `flush` finds out
              └─ a crash from here on leaves bytes in the outbox
 
-`flush` sends the very same bytes again: a node answers them as it did the first time, however late. Where it
-says that they expired, it is asked for the transaction by its id; and only when it knows none are the same
-messages signed anew. Their references see to it that nothing moves twice even then.
+An error whose fate is not unknown is one thing with the transaction being ended in the outbox, by us, while
+we had it in hand. Where that cannot be said (another process took it up, the disk fails), it is unknown.
+
+How what is open gets settled is `merchant_sdk.client.settling`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, Final, Generic, NoReturn, TypeVar
 
 from ledger.keys import Signer
 from ledger.log.policy import Policy
-from ledger.transaction import Transaction
 from merchant_sdk.client.core import Core, Signed
 from merchant_sdk.client.reading import Reader
 from merchant_sdk.errors import (
     CommonpointError,
-    InvalidRequest,
     NotFound,
     NotSent,
+    OutboxError,
     RefusedByNode,
     UnknownOutcome,
     Unverified,
 )
 from merchant_sdk.outbox import Outbox
-from merchant_sdk.records import Dated, Evidence, TrustedNote
-from merchant_sdk.results import Committed, Resent
-from merchant_sdk.transport import Transport
-from merchant_sdk.trust import Link, Trust
+from merchant_sdk.records import Evidence, Pending, TrustedNote
+from merchant_sdk.results import Committed
+from merchant_sdk.transport import Answered, Transport
+from merchant_sdk.trust import Answer, Link, Trust
 
 R = TypeVar("R")
 T = TypeVar("T")
+
+_TIME_MAX: Final = 2**52
+"""No ledger's clock stands later, whatever a server says."""
 
 
 class Submitter(Generic[R]):
@@ -47,17 +51,19 @@ class Submitter(Generic[R]):
     def __init__(
         self, *, core: Core[R], transport: Transport, reader: Reader, outbox: Outbox, trust: Trust
     ) -> None:
-        self._core = core
+        self.outbox = outbox
+        self.core = core
+        self.on_open: Callable[[Signed], None] = lambda _: None
+        """Hears of every transaction whose fate is open."""
         self._transport = transport
         self._reader = reader
-        self._outbox = outbox
-        self._trust = trust
+        self.trust = trust
         self._trusting = asyncio.Lock()
 
     @property
     def policy(self) -> Policy:
         """The policy that judges checkpoints."""
-        return self._trust.policy
+        return self.trust.policy
 
     async def submit(
         self,
@@ -67,137 +73,64 @@ class Submitter(Generic[R]):
         transaction_id: str | None = None,
         not_after: int | None = None,
         atomic: bool = False,
-        dated: Iterable[Dated] = (),
+        store: Callable[[Pending], bool],
     ) -> list[Committed[R]]:
-        """One proven result a message. Raises as `merchant_sdk.errors` says."""
-        core = self._core
-        known = await self._find_signed(messages, transaction_id, atomic=atomic)
-        if known is not None:
-            return await self._submit_again(known)
-        signed = core.sign(
+        """One proven result a message. Raises as `merchant_sdk.errors` says.
+
+        None at all where ``store`` says that somebody else has these messages in hand.
+        """
+        signed = self.core.sign(
             messages, signer=signer, transaction_id=transaction_id, not_after=not_after, atomic=atomic
         )
-        await self._keep(self._outbox.put, signed.pending, dated)
+        if not await self._store(signed, store):
+            return []
         try:
-            return await self._deliver(signed)
-        except NotSent:
-            await self._end(signed, "withdrawn")
-            raise
+            return await self.deliver(signed)
+        except NotSent as error:
+            raise await self.end(signed, "withdrawn", error) from None
+        except Unverified as error:
+            raise await self._end_if_unsent(signed, error) from None
         except RefusedByNode as refusal:
-            if not_after is not None or not core.learn(refusal):
-                await self._end(signed, "refused")
-                raise
+            if not_after is not None or not self.learn(refusal):
+                await self._refuse(signed, refusal)
+            first = refusal
         # Nothing was taken, and now we know what time it is there.
-        anew = core.sign(messages, signer=signer, transaction_id=transaction_id, atomic=atomic)
-        await self._replace(signed, anew)
+        anew = self.core.sign(messages, signer=signer, transaction_id=transaction_id, atomic=atomic)
+        await self.replace(signed, anew)
         try:
-            return await self._deliver(anew)
-        except (NotSent, RefusedByNode):
-            await self._end(anew, "refused")
-            raise
+            return await self.deliver(anew)
+        except NotSent:
+            # Bytes of the same messages did leave, and were refused: that is what can be said.
+            raise await self.end(anew, "refused", first) from None
+        except Unverified as error:
+            raise await self._end_if_unsent(anew, error) from None
+        except RefusedByNode as refusal:
+            await self._refuse(anew, refusal)
 
-    async def flush(self) -> list[Resent[R]]:
-        """What came of every transaction in the outbox that nobody has in hand."""
-        claimed = await self._keep(self._outbox.claim, self._core.participant)
-        found = []
-        for pending in claimed:
-            try:
-                signed = Signed.read(pending)
-                results = await self._resend(signed)
-            except CommonpointError as error:
-                # Where it is ended by now, this changes nothing.
-                await self._keep(self._outbox.release, pending)
-                found.append(Resent[R](transaction_id=pending.id, error=error))
-            else:
-                found.append(Resent[R](transaction_id=pending.id, results=tuple(results)))
-        return found
+    async def deliver(self, signed: Signed) -> list[Committed[R]]:
+        """The proven results of what is stored and in our hands.
 
-    async def accept(self, note: str) -> None:
-        """A signed checkpoint met elsewhere belongs to the history we trust. Raises `Unverified`."""
-        async with self._trusting:
-            await self._follow(note, self._trust.accept(note))
-        await self._keep(self._outbox.save_note, self._get_trusted_note())
-
-    async def _deliver(self, signed: Signed) -> list[Committed[R]]:
-        trusted_size = self._trust.trusted_size
+        It still is after `NotSent`, `RefusedByNode` and an `Unverified` without transaction id, which say
+        that this time nothing was taken. After anything else it was let go.
+        """
+        trusted_size = self.trust.trusted_size
         try:
-            data = await self._transport.send_transaction(
+            answered = await self._transport.send_transaction(
                 signed.pending.data, transaction_id=signed.id, trusted_size=trusted_size
             )
-            return await self._believe(signed, data, trusted_size)
-        except RefusedByNode as refusal:
-            if refusal.code == "BAD_SIZES":
-                # The node does not know the tree it proved to us: before it is a refusal, that is a finding.
-                await self._explain_size(signed)
+        except (NotSent, RefusedByNode, Unverified):
             raise
-        except (UnknownOutcome, asyncio.CancelledError):
-            await self._keep(self._outbox.release, signed.pending)
+        except BaseException:
+            await self.let_go(signed)
             raise
-        except Unverified as error:
-            error.transaction_id = signed.id
-            await self._keep_evidence(error)
-            await self._keep(self._outbox.release, signed.pending)
-            raise
+        return await self._believe(signed, answered, trusted_size)
 
-    async def _believe(self, signed: Signed, data: bytes, trusted_size: int) -> list[Committed[R]]:
-        """The results in the answer, once it has proven itself (the steps of `merchant_sdk.trust`)."""
-        proven = self._trust.prove(signed.transaction, data)
-        note = proven.answer.checkpoint
-        async with self._trusting:
-            link = self._trust.accept(note, trusted_size=trusted_size, proof=proven.answer.consistency)
-            if link is not None:
-                try:
-                    await self._follow(note, link)
-                except (NotSent, RefusedByNode) as error:
-                    detail = "the answer's place in the history could not be checked"
-                    raise UnknownOutcome(signed.id, detail, reason=str(error)) from None
-        results = self._core.read_results(signed, proven)
-        await self._keep(
-            lambda: self._outbox.mark_done(signed.pending, answer=data, trusted=self._get_trusted_note())
-        )
-        return results
+    async def look_up(self, signed: Signed) -> list[Committed[R]] | None:
+        """The proven results of a transaction that is in the log; None where the node knows none.
 
-    async def _follow(self, note: str, link: Link | None) -> None:
-        while link is not None:
-            data = await self._reader.get_consistency(link)
-            link = self._trust.accept_link(note, link, data)
-
-    async def _submit_again(self, signed: Signed) -> list[Committed[R]]:
-        await self._keep(self._outbox.put, signed.pending)
-        try:
-            return await self._resend(signed)
-        except NotSent as error:
-            # Not this time; but whether it was taken the time before is still not known.
-            await self._keep(self._outbox.release, signed.pending)
-            raise UnknownOutcome(signed.id, error.detail) from None
-
-    async def _resend(self, signed: Signed) -> list[Committed[R]]:
-        try:
-            return await self._deliver(signed)
-        except RefusedByNode as refusal:
-            if refusal.code != "EXPIRED":
-                if not refusal.may_retry:
-                    await self._end(signed, "refused")
-                raise
-            self._core.learn(refusal)
-        found = await self._look_up(signed)
-        if found is not None:
-            return found
-        transaction = signed.transaction
-        anew = self._core.sign(transaction.messages, atomic=transaction.header.atomic is True)
-        await self._replace(signed, anew)
-        try:
-            return await self._deliver(anew)
-        except (NotSent, RefusedByNode) as error:
-            if error.may_retry:
-                # The order is still to be carried out, and only the outbox remembers it.
-                await self._keep(self._outbox.release, anew.pending)
-            else:
-                await self._end(anew, "refused")
-            raise
-
-    async def _look_up(self, signed: Signed) -> list[Committed[R]] | None:
-        trusted_size = self._trust.trusted_size
+        Raises `NotSent` or `RefusedByNode` where it cannot be asked.
+        """
+        trusted_size = self.trust.trusted_size
         header = signed.transaction.header
         try:
             data = await self._reader.get_transaction(
@@ -205,57 +138,141 @@ class Submitter(Generic[R]):
             )
         except NotFound:
             return None
-        return await self._believe(signed, data, trusted_size)
-
-    async def _find_signed(
-        self, messages: Sequence[Any], transaction_id: str | None, *, atomic: bool
-    ) -> Signed | None:
-        """What was signed under this id before: it is sent again as it is, never signed twice."""
-        if transaction_id is None:
+        except RefusedByNode as refusal:
+            if refusal.code != "ID_CONFLICT":
+                raise
+            # What stands under this id is something else, so ours does not and never will.
             return None
-        pending = await self._keep(self._outbox.find, self._core.participant, transaction_id)
-        if pending is None:
-            return None
-        signed = Signed.read(pending)
-        if not _is_same(signed.transaction, messages, atomic=atomic):
-            raise InvalidRequest(
-                "other messages were sent under this transaction id", transaction_id=transaction_id
-            )
-        return signed
+        return await self._believe(signed, Answered(data, self._transport.url), trusted_size)
 
-    async def _explain_size(self, signed: Signed) -> None:
-        error = self._trust.find_shrinkage(await self._reader.get_checkpoint())
-        if error is not None:
-            error.transaction_id = signed.id
-            await self._keep_evidence(error)
-            await self._end(signed, "refused")
-            raise error
+    async def accept(self, note: str, *, url: str | None = None) -> None:
+        """A signed checkpoint belongs to the history we trust; the node at ``url`` has to prove it.
 
-    async def _keep_evidence(self, error: Unverified) -> None:
-        if error.evidence:
-            evidence = Evidence(error.code, error.evidence["found"], error.evidence["trusted"])
-            await self._keep(self._outbox.save_evidence, evidence)
+        Raises `Unverified`, and `NotSent` or `RefusedByNode` where the proof is not to be had.
+        """
+        async with self._trusting:
+            await self._follow(note, self.trust.accept(note), url or self._transport.url)
+        await self.keep(self.outbox.save_note, self._get_trusted_note())
 
-    async def _replace(self, old: Signed, anew: Signed) -> None:
-        # In this order: a crash between leaves both, and both may be sent; the other order could lose the
-        # message.
-        await self._keep(self._outbox.put, anew.pending)
-        if old.id != anew.id:
-            await self._end(old, "signed anew")
+    async def end(self, signed: Signed, why: str, error: CommonpointError) -> CommonpointError:
+        """What to raise: the error, if the transaction was in our hands and is ended; else it is unknown."""
+        try:
+            requeued = await self.keep(lambda: self.outbox.mark_ended(signed.pending, why=why))
+        except OutboxError as failed:
+            await self.let_go(signed)
+            failed.transaction_id = signed.id
+            return failed
+        if requeued == 0:
+            return error
+        detail = "another process has taken it up" if requeued is None else "its messages are still queued"
+        return UnknownOutcome(signed.id, f"{detail}: {error}", code=error.code)
 
-    async def _end(self, signed: Signed, why: str) -> None:
-        await self._keep(lambda: self._outbox.mark_ended(signed.pending, why=why))
+    async def let_go(self, signed: Signed) -> None:
+        """Its fate is open, and nobody has it in hand."""
+        self.on_open(signed)
+        await self._try_to_keep(self.outbox.release, signed.pending)
 
-    async def _keep(self, act: Callable[..., T], *arguments: Any) -> T:
+    async def replace(self, old: Signed, anew: Signed) -> None:
+        """The same messages signed anew stand in the old one's place. Or `UnknownOutcome`."""
+        try:
+            is_ours = await self.keep(self.outbox.replace, old.pending, anew.pending)
+        except OutboxError as failed:
+            await self.let_go(old)
+            failed.transaction_id = old.id
+            raise
+        if not is_ours:
+            raise UnknownOutcome(old.id, "another process has taken it up")
+
+    def learn(self, refusal: RefusedByNode) -> bool:
+        """Whether the refusal told us how the ledger's clock stands, so that signing anew may succeed."""
+        told = [refusal.facts.get(name, 0) for name in ("time", "allowed")]
+        if not all(type(each) is int and 0 <= each <= _TIME_MAX for each in told):
+            return False
+        return self.core.learn(refusal)
+
+    async def keep(self, act: Callable[..., T], *arguments: Any) -> T:
         """Do something with the outbox: a file waits for the disk, and that must not hold up the loop."""
-        if self._outbox.is_durable:
+        if self.outbox.is_durable:
             return await asyncio.to_thread(act, *arguments)
         return act(*arguments)
 
+    async def keep_evidence(self, error: Unverified) -> None:
+        """Both notes are in the outbox, where the error has two."""
+        if error.evidence:
+            evidence = Evidence(error.code, error.evidence["found"], error.evidence["trusted"])
+            await self._try_to_keep(self.outbox.save_evidence, evidence)
+
+    async def _store(self, signed: Signed, store: Callable[[Pending], bool]) -> bool:
+        try:
+            return await self.keep(store, signed.pending)
+        except OutboxError as error:
+            if error.facts.get("sqlite") == "SQLITE_IOERR_FSYNC":
+                # It was written and may stand there after all, for the next process to send.
+                error.transaction_id = signed.id
+            raise
+
+    async def _refuse(self, signed: Signed, refusal: RefusedByNode) -> NoReturn:
+        told = await self.end(signed, "refused", refusal)
+        if refusal.code == "BAD_SIZES" and told is refusal:
+            # The node does not know the tree it proved to us: before it is a refusal, that is a finding.
+            try:
+                await self._transport.meet()
+            except Unverified as error:
+                error.settled = "refused"
+                raise
+            except (NotSent, RefusedByNode):
+                raise refusal from None
+        raise told from None
+
+    async def _end_if_unsent(self, signed: Signed, error: Unverified) -> CommonpointError:
+        return error if error.transaction_id else await self.end(signed, "withdrawn", error)
+
+    async def _believe(self, signed: Signed, answered: Answered, trusted_size: int) -> list[Committed[R]]:
+        """The results in the answer, once it has proven itself (the steps of `merchant_sdk.trust`)."""
+        try:
+            proven = self.trust.prove(signed.transaction, answered.data)
+            await self._place(proven.answer, trusted_size, signed, answered.url)
+            results = self.core.read_results(signed, proven)
+        except Unverified as error:
+            error.transaction_id = signed.id
+            self._transport.distrust(answered.url)
+            await self.keep_evidence(error)
+            await self.let_go(signed)
+            raise
+        except BaseException:
+            await self.let_go(signed)
+            raise
+        # It is proven, and stays so where the disk cannot note it: then it is asked about once more.
+        trusted = self._get_trusted_note()
+        await self._try_to_keep(
+            lambda: self.outbox.mark_done(signed.pending, answer=answered.data, trusted=trusted)
+        )
+        return results
+
+    async def _place(self, answer: Answer, trusted_size: int, signed: Signed, url: str) -> None:
+        note = answer.checkpoint
+        async with self._trusting:
+            link = self.trust.accept(note, trusted_size=trusted_size, proof=answer.consistency)
+            try:
+                await self._follow(note, link, url)
+            except (NotSent, RefusedByNode) as error:
+                detail = "the answer's place in the history could not be checked"
+                raise UnknownOutcome(signed.id, detail, reason=str(error)) from None
+
+    async def _follow(self, note: str, link: Link | None, url: str) -> None:
+        # Who shows a checkpoint also has to prove it.
+        while link is not None:
+            path = f"/v1/consistency?old={link.old}&new={link.new}"
+            data = await self._transport.request("GET", path, headers={}, at=url)
+            link = self.trust.accept_link(note, link, data)
+
+    async def _try_to_keep(self, act: Callable[..., object], *arguments: Any) -> None:
+        """As `keep`, where what is being told weighs more than that the disk says no."""
+        # The bytes stand in the outbox as before; whoever writes there next is told.
+        try:
+            await self.keep(act, *arguments)
+        except OutboxError as e:
+            import sys; print("DBG", act, e, file=sys.stderr, flush=True)
+
     def _get_trusted_note(self) -> TrustedNote:
-        return TrustedNote(self._trust.chain, self._trust.trusted_size, self._trust.note or "")
-
-
-def _is_same(transaction: Transaction, messages: Sequence[Any], *, atomic: bool) -> bool:
-    is_atomic = transaction.header.atomic is True
-    return is_atomic == atomic and list(transaction.messages) == list(messages)
+        return TrustedNote(self.trust.chain, self.trust.trusted_size, self.trust.note or "")

@@ -215,7 +215,7 @@ class SmallNode(httpx2.AsyncBaseTransport):
                     "program": program,
                     "points": account.points,
                     "available": available,
-                    "held": account.held,
+                    "held": sum(lot.points for lot in account.held),
                     "lots": account.lots,
                 }
             )

@@ -13,7 +13,7 @@ from merchant_sdk import errors
 from merchant_sdk.advice import REJECTIONS, REJECTIONS_THAT_PASS
 from merchant_sdk.errors import CommonpointError, RejectedByLedger
 from merchant_sdk.rejections import make_rejection
-from merchant_sdk.transport import read_problem
+from merchant_sdk.responses import read_problem
 
 KINDS = [
     kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, CommonpointError)
@@ -83,6 +83,28 @@ def test_a_code_is_an_error_of_its_family(code, family):
     assert code in str(error)
 
 
+def test_every_error_says_in_one_word_what_became_of_it():
+    fates = [(type(error).__name__, error.fate) for error in MADE]
+    assert fates == [
+        ("ConfigurationError", "not_sent"),
+        ("InvalidRequest", "not_sent"),
+        ("NotSent", "not_sent"),
+        ("RefusedByNode", "refused"),
+        ("NotFound", "refused"),
+        ("InsufficientPoints", "refused"),
+        ("OutboxError", "not_sent"),
+        ("UnknownOutcome", "unknown"),
+        ("Unverified", "unknown"),
+    ]
+
+
+@pytest.mark.parametrize("error", MADE, ids=lambda error: type(error).__name__)
+def test_whatever_names_an_open_transaction_is_unknown(error):
+    error = copy.copy(error)
+    error.transaction_id = "t1"
+    assert error.fate == "unknown"
+
+
 @pytest.mark.parametrize("error", MADE, ids=lambda error: type(error).__name__)
 def test_every_error_says_what_to_do_and_survives_a_copy(error):
     assert len(error.what_to_do) > 20
@@ -105,10 +127,20 @@ def test_only_what_cannot_have_moved_points_or_moves_them_once_may_be_tried_agai
         (404, b'{"code":"NOT_FOUND","status":404}', errors.NotFound, "NOT_FOUND", {}),
         (400, b'{"code":"EXPIRED","time":5,"title":"t"}', errors.RefusedByNode, "EXPIRED", {"time": 5}),
         (400, b'{"code":"X","self":1,"status":400}', errors.RefusedByNode, "X", {"self": 1}),
+        (404, b"<html>not here</html>", errors.RefusedByNode, "HTTP_404", {}),
+        (404, b'{"code":"NOT_FOUND","status":200}', errors.RefusedByNode, "NOT_FOUND", {}),
         (502, b"<html>bad gateway</html>", errors.RefusedByNode, "HTTP_502", {}),
         (400, b'{"code":7}', errors.RefusedByNode, "HTTP_400", {}),
         (400, b"[" * 100_000, errors.RefusedByNode, "HTTP_400", {}),
         (400, b"\xff", errors.RefusedByNode, "HTTP_400", {}),
+        (400, b'{"code":"no code of ours"}', errors.RefusedByNode, "HTTP_400", {}),
+        (
+            400,
+            b'{"code":"X","many":' + b"9" * 4000 + b"}",
+            errors.RefusedByNode,
+            "X",
+            {"many": int("9" * 4000)},
+        ),
     ],
 )
 def test_a_problem_becomes_a_typed_error_whatever_it_holds(status, body, kind, code, facts):

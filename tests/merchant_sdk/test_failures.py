@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import httpx2
+import msgspec
 import pytest
 
 from merchant_sdk import (
@@ -56,12 +58,16 @@ async def test_the_same_order_asked_for_again_after_an_unknown_outcome_counts_on
     with pytest.raises(UnknownOutcome):
         await shop.earn(member, "5", "A-1")
     done = await shop.earn(member, "5", "A-1")
-    assert done.already_done
-    assert done.index != done.first
-    receipt = await done.receipt()
-    assert (receipt.index, receipt.code, receipt.message.reference) == (done.first, "OK", "A-1")
+    assert (done.code, done.points) == ("OK", 5)
+    assert earned(village) == ["OK"]
+    assert shop.count_waiting() == 0
+    # Known by now, it is another transaction that is told so.
+    again = await shop.earn(member, "5", "A-1")
+    assert again.already_done
+    assert again.index != again.first
+    receipt = await again.receipt()
+    assert (receipt.index, receipt.code, receipt.message.reference) == (done.index, "OK", "A-1")
     assert (await shop.balance(member)).points == 5
-    await shop.flush()
     assert sorted(earned(village)) == ["ALREADY_DONE", "OK"]
 
 
@@ -87,10 +93,12 @@ async def test_what_was_refused_is_not_sent_later(village, shop, member, status,
 
 async def test_a_flush_that_meets_trouble_keeps_the_bytes(village, shop, member):
     village.road.faults = [lose_request, unplug, say(429, "BUSY"), say(500, "INTERNAL")]
-    with pytest.raises(UnknownOutcome):
+    with pytest.raises(UnknownOutcome) as caught:
         await shop.earn(member, "5", "A-1")
-    codes = [(await shop.flush())[0].error.code for _ in range(3)]
-    assert codes == ["NOT_SENT", "BUSY", "UNKNOWN_OUTCOME"]
+    errors = [(await shop.flush())[0].error for _ in range(3)]
+    # What may have been taken before is not known to be unsent or refused because it is so this time.
+    assert [error.fate for error in errors] == ["unknown"] * 3
+    assert {error.transaction_id for error in errors} == {caught.value.transaction_id}
     ((resent,), left) = (await shop.flush(), shop.count_waiting())
     assert resent.results[0].points == 5
     assert left == 0
@@ -131,6 +139,43 @@ async def test_a_node_that_forgot_its_first_answer_is_asked_by_id(village, shop,
     assert earned(village) == ["OK"]
 
 
+@pytest.mark.parametrize("status", [404, 502])
+async def test_a_gateway_that_lost_its_way_does_not_say_what_the_log_holds(village, shop, member, status):
+    """The bytes expired, and the question for their id goes astray: nothing is signed anew on that."""
+    village.road.faults = [lose_reply, say(400, "EXPIRED")]
+    with pytest.raises(UnknownOutcome):
+        await shop.earn(member, "5", "A-1")
+    forward = village.node.handle_async_request
+
+    async def lose_look_ups(request):
+        if request.method == "GET" and request.url.path.startswith("/v1/transactions"):
+            return await say(status)(None)
+        return await forward(request)
+
+    village.node.handle_async_request = lose_look_ups
+    (resent,) = await shop.flush()
+    assert (resent.error.fate, len(set(village.road.sent))) == ("unknown", 1)
+    village.node.handle_async_request = forward
+    (resent,) = await shop.flush()
+    assert resent.results[0].code == "OK"
+    assert earned(village) == ["OK"]
+
+
+@pytest.mark.parametrize("told", [10**30, -5, True, "soon", None, 2**53])
+async def test_a_node_that_tells_an_absurd_time_sets_nobodys_clock(village, shop, member, told):
+    before = shop._connection.core.get_time()
+    body = msgspec.json.encode({"code": "EXPIRED", "status": 400, "time": told})
+
+    async def absurd(_forward):
+        return httpx2.Response(400, content=body)
+
+    village.road.faults = [absurd]
+    with pytest.raises(RefusedByNode) as caught:
+        await shop.earn(member, "5", "A-1")
+    assert (caught.value.code, caught.value.fate) == ("EXPIRED", "refused")
+    assert abs(shop._connection.core.get_time() - before) < 60_000
+
+
 async def test_a_till_with_a_wrong_clock_is_told_the_time(village, shop, member):
     for ahead in (30 * 86_400_000, 40 * 86_400_000):
         village.node.now = lambda ahead=ahead: get_system_time() + ahead
@@ -151,6 +196,7 @@ async def test_an_enrolment_that_was_signed_anew_enrols_once(village, shop):
     member = make_member_id()
     with pytest.raises(UnknownOutcome):
         await shop.enrol(member)
+    assert await shop.enrol(member) == member
+    assert await shop.flush() == []
     with pytest.raises(AlreadyExists):
         await shop.enrol(member)
-    assert len(await shop.flush()) == 1

@@ -52,12 +52,24 @@ async def test_a_restart_remembers_what_was_trusted(village, shop, member, tmp_p
     await shop.close()
     # The node lost its last blocks and nobody told it: same keys, same chain, a shorter log.
     village.road.node = SmallNode()
-    async with village.shop(outbox=tmp_path / "outbox.db", program="fresh") as again:
+    again = village.shop(outbox=tmp_path / "outbox.db", program="fresh")
+    # Found before anything is given to it, and each time.
+    for _ in range(2):
         with pytest.raises(Unverified) as caught:
             await again.enrol()
-        assert caught.value.code == "LOG_SHRANK"
+        assert (caught.value.code, caught.value.fate) == ("LOG_SHRANK", "not_sent")
         assert [each.code for each in again.list_evidence()] == ["LOG_SHRANK"]
         assert again.count_waiting() == 0
+    await again.close()
+
+
+async def test_a_node_that_forgets_while_we_are_connected_is_found_by_its_own_refusal(village, shop, member):
+    await shop.earn(member, "5", "A-1")
+    village.road.node = SmallNode()
+    with pytest.raises(Unverified) as caught:
+        await shop.enrol()
+    assert (caught.value.code, caught.value.fate) == ("LOG_SHRANK", "refused")
+    assert shop.count_waiting() == 0
 
 
 async def test_a_node_of_another_ledger_is_refused_before_anything_is_signed():
@@ -110,4 +122,4 @@ async def test_concurrent_answers_are_all_linked(village, shop):
     village.road.faults = [meet(25)] * 25
     results = await asyncio.gather(*(shop.submit([Enrol(member=make_member_id())]) for _ in range(25)))
     assert all(result[0].is_ok for result in results)
-    assert shop._connection._submitter._trust.trusted_size == village.node.tree.size
+    assert shop._connection._submitter.trust.trusted_size == village.node.tree.size

@@ -8,11 +8,29 @@ import socket
 import threading
 from pathlib import Path
 
+import msgspec
 import pytest
 import uvicorn
 
-from merchant_sdk import CommonpointError, Merchant, RejectedByLedger, errors
+import merchant_sdk
+from merchant_sdk import (
+    Allowance,
+    Balance,
+    Committed,
+    CommonpointError,
+    Held,
+    HistoryEntry,
+    Merchant,
+    Position,
+    Quote,
+    Receipt,
+    RejectedByLedger,
+    Resent,
+    WebhookEvent,
+    errors,
+)
 from merchant_sdk.settings import read_settings
+from merchant_sdk.webhooks import sign_delivery
 from node.keystore import make_folder, write_keys
 from tests.merchant_sdk.genesis import seed_of
 from tests.merchant_sdk.village import RealNode, Village
@@ -50,28 +68,70 @@ def environment(address, tmp_path, monkeypatch):
     url, chain = address
     keys = tmp_path / "keys"
     make_folder(keys)
-    write_keys(keys, {purpose: seed_of("fresh", purpose) for purpose in ("transact", "custody")})
+    write_keys(keys, {purpose: seed_of("fresh", purpose) for purpose in ("transact", "custody", "govern")})
     monkeypatch.chdir(tmp_path)
     for name, value in {"URL": url, "CHAIN": chain, "PARTICIPANT": "fresh", "KEY": str(keys)}.items():
         monkeypatch.setenv(f"COMMONPOINT_{name}", value)
 
 
 def test_the_examples_run_as_they_stand_there(environment, examples, capsys, tmp_path):  # noqa: ARG001
-    known: dict = {}
+    known: dict = {"__name__": "guide"}
     for example in examples:
         exec(compile(example, "docs/how-to/merchant.md", "exec"), known)
-    printed = capsys.readouterr().out.splitlines()
-    assert printed[0] == "45 points, balance 45"
-    assert [line.split()[1:] for line in printed[1:]] == [["redeem", "OK"], ["earn", "OK"], ["enrol", "OK"]]
-    with Merchant(outbox="outbox.db") as shop:
-        assert known["settle_what_is_open"](shop) == []
-        assert known["exchange_all"](shop, known["wallet"], 11) == 5
-        receipt = shop.receipt(known["done"].index)
-        Path("receipt.json").write_bytes(receipt.data)
-        Path("policy.txt").write_text(shop.policy())
+    printed = iter(capsys.readouterr().out.splitlines())
+    assert next(printed) == "45 points, balance 45"
+    kinds = ["return_order", "refund", "capture", "hold", "redeem", "earn", "enrol"]
+    assert [next(printed).split()[1:] for _ in kinds] == [[kind, "OK"] for kind in kinds]
+    assert next(printed) == "True True 40 fresh fresh"
+    assert next(printed).startswith("not paid: No points moved. Ask for fewer points")
+    assert next(printed) == "[20]"
+    assert list(printed) == []
+    check_what_the_examples_define(known)
     told = known["check"](tmp_path / "receipt.json", tmp_path / "policy.txt")
     assert told.startswith(f"entry {known['done'].index}: Earn(amount=45600000")
     assert told.endswith("was OK")
+
+
+def check_what_the_examples_define(known):
+    with Merchant(outbox="outbox.db", program="fresh") as shop:
+        assert known["settle_what_is_open"](shop) == []
+        assert known["exchange_all"](shop, known["wallet"], 11) == 5
+        known["set_up"](shop)
+        shop.set_policy()
+        member = shop.enrol()
+        shop.earn(member, "100", "A-1")
+        for order, points, left in (("H-10", 3, 3), ("H-11", None, 1)):
+            shop.hold(member, 5, order)
+            assert known["check_out"](shop, order, points) == left
+        assert known["work_a_day_on_the_road"](shop, member) == [
+            "K-4: ALLOWANCE_USED_UP, 5 left",
+            "K-1: OK, 12 points",
+            "settled 15",
+        ]
+        receive_with_flask(shop, known)
+        receipt = shop.receipt(known["done"].index)
+        Path("receipt.json").write_bytes(receipt.data)
+        Path("policy.txt").write_text(shop.policy())
+
+
+def receive_with_flask(shop, known):
+    """The shop of the guide takes a delivery made of a real entry and its receipt, once."""
+    receipt = shop.receipt(known["done"].index)
+    told = msgspec.json.decode(receipt.data)
+    told = {
+        "entry": msgspec.Raw(told["entry"].encode()),
+        "height": receipt.height,
+        "index": receipt.index,
+        "receipt": msgspec.Raw(receipt.data),
+        "time": receipt.time,
+    }
+    body, secret, handled = msgspec.json.encode(told), "whsec_c2VjcmV0", []
+    client = known["make_app"](secret, shop.policy(), handled.append).test_client()
+    for status in (204, 204):
+        headers = sign_delivery(secret, body, delivery_id="wh_1")
+        assert client.post("/hooks/points", data=body, headers=headers).status_code == status
+    assert [event.message["reference"] for event in handled] == ["A-1029"]
+    assert client.post("/hooks/points", data=body).status_code == 401
 
 
 def test_every_error_has_its_place_in_the_guide(guide):
@@ -80,6 +140,35 @@ def test_every_error_has_its_place_in_the_guide(guide):
     names = {kind.__name__ for kind in classes if issubclass(kind, CommonpointError)} - {"CommonpointError"}
     assert {name for name in names if f"`{name}`" not in told} == set()
     assert RejectedByLedger.__name__ in names
+
+
+def test_every_verb_and_every_public_error_is_told(guide):
+    verbs = [name for name in dir(Merchant) if not name.startswith("_")]
+    assert [name for name in verbs if not re.search(rf"`[^`]*\b{name}\b", guide)] == []
+    kinds = [name for name in merchant_sdk.__all__ if name.endswith("Error") or name == "StepUpRequired"]
+    assert [name for name in kinds if f"`{name}`" not in guide] == []
+
+
+def test_every_field_of_what_is_handed_out_is_told(guide):
+    handed = (
+        Committed,
+        Held,
+        Allowance,
+        Quote,
+        Balance,
+        Position,
+        HistoryEntry,
+        Receipt,
+        Resent,
+        WebhookEvent,
+    )
+    named = set(
+        re.findall(r"\w+", " ".join(re.findall(r"`[^`]+`|^```.*?^```", guide, re.DOTALL | re.MULTILINE)))
+    )
+    hidden = {"fetch_receipt", "capture_with", "release_with"}
+    for kind in handed:
+        fields = {name for name in dir(kind) if not name.startswith("_")} - hidden
+        assert sorted(fields - named) == [], kind.__name__
 
 
 def test_every_variable_of_the_environment_is_told(guide):

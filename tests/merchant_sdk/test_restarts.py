@@ -32,6 +32,8 @@ async def test_the_moment_of_an_order_survives_a_crash(village, tmp_path, member
     await shop.close()
     await asyncio.sleep(0.005)
     async with village.shop(outbox=tmp_path / "outbox.db", program="fresh") as again:
+        done = await again.earn(member, "5", "A-1")
+        assert (done.code, done.points) == ("OK", 5)
         assert (await again.earn(member, "5", "A-1")).already_done
         with pytest.raises(ReferenceConflict):
             await again.earn(member, "6", "A-1")

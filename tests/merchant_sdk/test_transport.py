@@ -9,6 +9,7 @@ import httpx2
 import pytest
 
 from merchant_sdk import NotFound, NotSent, RefusedByNode, UnknownOutcome
+from merchant_sdk.responses import judge
 from merchant_sdk.transport import Transport
 
 BODY = b"signed bytes"
@@ -62,12 +63,19 @@ ENDINGS = [
     ([UNPLUGGED, UNPLUGGED, UNPLUGGED], (NotSent, "NOT_SENT")),
     ([CROWDED, httpx2.ConnectTimeout("slow"), UNPLUGGED], (NotSent, "NOT_SENT")),
     ([BUSY, BUSY, BUSY], (RefusedByNode, "BUSY")),
-    ([UNPLUGGED, BUSY, UNPLUGGED], (NotSent, "NOT_SENT")),
+    ([UNPLUGGED, BUSY, UNPLUGGED], (RefusedByNode, "BUSY")),
+    ([BUSY, UNPLUGGED, UNPLUGGED], (RefusedByNode, "BUSY")),
     ([EXPIRED], (RefusedByNode, "EXPIRED")),
     ([(409, problem("ID_CONFLICT"))], (RefusedByNode, "ID_CONFLICT")),
-    ([(413, b"<html>too large</html>")], (RefusedByNode, "HTTP_413")),
+    ([(413, b"<html>too large</html>")] * 3, (UnknownOutcome, "UNKNOWN_OUTCOME")),
+    ([(403, b"<html>blocked</html>"), OK], b"answer"),
+    ([(429, b"<html>slow down</html>")] * 3, (UnknownOutcome, "UNKNOWN_OUTCOME")),
+    ([(400, b'{"code":"EXPIRED","status":200}')] * 3, (UnknownOutcome, "UNKNOWN_OUTCOME")),
+    ([(200, b"<html>log in</html>", {"content-type": "text/html"})] * 3, (UnknownOutcome, "UNKNOWN_OUTCOME")),
+    ([(204,)] * 3, (UnknownOutcome, "UNKNOWN_OUTCOME")),
+    ([(200, b"x", {"content-encoding": "gzip"})] * 3, (UnknownOutcome, "UNKNOWN_OUTCOME")),
     ([(404, problem("NOT_FOUND"))], (NotFound, "NOT_FOUND")),
-    ([(302, b"", {"location": "http://elsewhere"})], (RefusedByNode, "HTTP_302")),
+    ([(302, b"", {"location": "http://elsewhere"})] * 3, (UnknownOutcome, "UNKNOWN_OUTCOME")),
     ([UNPLUGGED, EXPIRED], (RefusedByNode, "EXPIRED")),
     ([LOST, LOST, LOST], (UnknownOutcome, "UNKNOWN_OUTCOME")),
     ([LOST, UNPLUGGED, UNPLUGGED], (UnknownOutcome, "UNKNOWN_OUTCOME")),
@@ -95,7 +103,10 @@ async def test_a_transaction_ends_in_one_of_four_ways(acts, ending):
     transport = make(script)
     try:
         if isinstance(ending, bytes):
-            assert await transport.send_transaction(BODY, transaction_id="t1", trusted_size=7) == ending
+            assert await transport.send_transaction(BODY, transaction_id="t1", trusted_size=7) == (
+                ending,
+                "http://one",
+            )
         else:
             kind, code = ending
             with pytest.raises(kind) as caught:
@@ -122,7 +133,7 @@ async def test_a_question_that_is_not_answered_was_not_sent():
 async def test_what_is_good_once_is_sent_once():
     script = Script(LOST, OK)
     with pytest.raises(NotSent):
-        await make(script).request("POST", "/v1/tokens", headers={}, is_good_once=True)
+        await make(script).request("POST", "/v1/tokens", headers={}, at="http://one")
     assert len(script.met) == 1
 
 
@@ -148,11 +159,10 @@ async def test_no_node_makes_us_wait_for_ever():
     await asyncio.sleep(0.05)
     assert not task.done()
     task.cancel()
-    failed = make(Script())._judge(httpx2.Response(429, headers={"retry-after": "99999999"}))
-    assert failed.wait_seconds == 30
+    assert judge(429, {"retry-after": "99999999"}, problem("BUSY")).wait_seconds == 30
+    assert judge(429, {"retry-after": "9" * 5000}, problem("BUSY")).wait_seconds == 30
 
 
 @pytest.mark.parametrize("asked", ["", "soon", "-5", "1e9", "²"])
 async def test_a_wait_that_is_no_number_is_left_aside(asked):
-    response = httpx2.Response(429, headers=[(b"retry-after", asked.encode())])
-    assert make(Script())._judge(response).wait_seconds == 0
+    assert judge(429, {"retry-after": asked}, problem("BUSY")).wait_seconds == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,13 @@ from tests.merchant_sdk.road import Road
 class RealNode:
     """The node's own core and app, without a socket."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, clock: Callable[[], int] = get_system_time) -> None:
         self.origin = make_origin()
         self.chain = self.origin.chain
-        self.core = NodeCore.open(folder / "ledger.db", genesis=self.origin.leaves, signer=LOG)
+        self.core = NodeCore.open(folder / "ledger.db", genesis=self.origin.leaves, signer=LOG, clock=clock)
         tokens = TokenIssuer(secret=bytes(32), chain=self.chain, clock=get_system_time)
-        self.transport = httpx2.ASGITransport(make_app(self.core, tokens=tokens))
+        self.app = make_app(self.core, tokens=tokens)
+        self.transport = httpx2.ASGITransport(self.app)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         return await self.transport.handle_async_request(request)
