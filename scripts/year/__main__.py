@@ -190,7 +190,7 @@ def _verify(console: Console, directory: Path, told: Told, checkpoint: Checkpoin
         raise NotGood(f"{verified.size} leaves were verified, but {checkpoint.size} were signed for")
     facts = {
         "operations": f"{verified.operations:,} executed again, byte for byte the same "
-        f"({verified.operations - told.operations:,} of them lapsing points)",
+        f"({verified.operations - told.operations:,} of them by blocks: points and holds that lapsed)",
         "leaves": f"{verified.size:,}",
         "took": f"{verified.seconds:,.1f} s ({verified.operations_per_second:,} operations a second)",
     }

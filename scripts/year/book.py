@@ -8,8 +8,17 @@ be seen.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from ledger.outcome import Lot
+
+
+class Held(NamedTuple):
+    """Lots that are set aside for an order."""
+
+    member: str
+    program: str
+    lots: tuple[Lot, ...]
 
 
 class Book:
@@ -19,6 +28,7 @@ class Book:
         self._points: dict[tuple[str, str], dict[int, int]] = {}
         self._promised: dict[tuple[str, str], int] = {}
         """What was asked for in this hour and is not answered yet."""
+        self._held: dict[tuple[str, str], Held] = {}
 
     def get_available(self, member: str, program: str, *, day: int) -> int:
         """The points that can be spent on this day and are not promised yet."""
@@ -52,3 +62,17 @@ class Book:
                 by_day[lot.expires] = left
             else:
                 del by_day[lot.expires]
+
+    def hold(self, held: Held, *, reference: str, merchant: str) -> None:
+        """These lots are set aside."""
+        self.take(held.member, held.program, held.lots)
+        self._held[reference, merchant] = held
+
+    def end_hold(self, *, reference: str, merchant: str) -> Held:
+        """Nothing is set aside for this order any more; what was."""
+        return self._held.pop((reference, merchant))
+
+    def give_back(self, *, reference: str, merchant: str) -> None:
+        """Time has given back what was set aside for this order."""
+        held = self.end_hold(reference=reference, merchant=merchant)
+        self.add(held.member, held.program, held.lots)

@@ -7,18 +7,14 @@ to each exchange. Whatever a desk returns has been verified by the SDK against t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
-from contracts.messages import Earn
-from merchant_sdk import AsyncMerchant, Committed, Micros, Quote, Wallet
-from merchant_sdk.requests import make_enrol, make_exchange, make_redeem
+from merchant_sdk import AsyncMerchant, Committed, Quote, Wallet
 from scripts.year.alliance import KEY_PURPOSES, SERIES, derive, derive_text, get_seed
-from scripts.year.story import MICROS_PER_CENT, Household, Visit
+from scripts.year.story import Household, Visit
 
 _LIFETIME_MILLIS: Final = 600_000
 """A transaction of the hour may still be taken so long after its end; the block comes at the end itself."""
-_CODE_SECONDS: Final = 600
 
 
 class Order(NamedTuple):
@@ -27,6 +23,8 @@ class Order(NamedTuple):
     merchant: str
     purpose: str
     messages: list[Any]
+    attempt: int = 1
+    """The second is a checkout that was clicked twice."""
 
 
 class Wallets:
@@ -79,7 +77,7 @@ class Desk:
         """The proven results of an order, in its block at ``time``, one a message."""
         return await self.shop.submit(
             order.messages,
-            transaction_id=derive_text("transaction", order.merchant, order.purpose, time),
+            transaction_id=derive_text("transaction", order.merchant, order.purpose, time, order.attempt),
             not_after=time + _LIFETIME_MILLIS,
         )
 
@@ -91,55 +89,3 @@ class Desk:
         return await self.shop.quote(
             program=swap.program, series=SERIES, target=swap.target, points=swap.points
         )
-
-
-def make_enrolments(households: Iterable[Household], wallets: Wallets) -> list[Any]:
-    """What a custodian asks for its new members."""
-    return [
-        make_enrol(member=household.member, key=wallets.get(household).possession())
-        for household in households
-    ]
-
-
-def make_messages(visit: Visit, *, quote: Quote | None, wallets: Wallets, time: int) -> Sequence[Any]:
-    """What the merchant asks for one visit: points spent first, then points earned, then an exchange."""
-    purchase, household = visit.purchase, visit.household
-    messages: list[Any] = []
-    if visit.spending is not None:
-        spending = visit.spending
-        code = None
-        if spending.needs_code:
-            code = wallets.get(household).points_code(
-                spending.program,
-                spending.points,
-                purchase.merchant,
-                seconds=_CODE_SECONDS,
-                now=time,
-            )
-        messages.append(
-            make_redeem(
-                code=code or household.member,
-                points=spending.points,
-                reference=visit.reference,
-                program=spending.program,
-                amount=Micros(purchase.cents * MICROS_PER_CENT),
-                occurred_at=purchase.time,
-            )
-        )
-    messages += [
-        Earn(
-            amount=visit.net_micros,
-            member=household.member,
-            occurred_at=purchase.time,
-            program=program,
-            reference=visit.reference,
-        )
-        for program in (purchase.merchant, visit.also)
-        if program is not None
-    ]
-    if quote is not None and quote.points_received:
-        code = wallets.get(household).consent_for_exchange(quote, seconds=_CODE_SECONDS, now=time)
-        messages.append(
-            make_exchange(code=code, quote=quote, reference=visit.reference, occurred_at=purchase.time)
-        )
-    return messages

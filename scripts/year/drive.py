@@ -16,15 +16,27 @@ from typing import Any, Final, NamedTuple
 import httpx2
 import msgspec
 
-from contracts.messages import Earn, Exchange, Redeem
+from contracts.messages import (
+    Capture,
+    Earn,
+    Exchange,
+    Gift,
+    Hold,
+    Redeem,
+    Refund,
+    Release,
+    ReturnOrder,
+)
 from contracts.messages.reject_codes import OK
 from merchant_sdk import Committed, Receipt
 from scripts.year.alliance import BEGINS, TERMS, make_opening
-from scripts.year.book import Book
-from scripts.year.desk import Desk, Order, Wallets, make_enrolments, make_messages
+from scripts.year.asking import make_end, make_enrolments, make_messages, make_return
+from scripts.year.book import Book, Held
+from scripts.year.desk import Desk, Order, Wallets
+from scripts.year.later import Agenda, Later, is_over
 from scripts.year.node_process import NodeFailed
 from scripts.year.purchases import MILLIS_PER_HOUR, Purchase, group_by_hour
-from scripts.year.story import Story, find_households, plan_enrolments
+from scripts.year.story import Story, Visit, find_households, is_offline, plan_enrolments
 
 FOUNDED: Final = BEGINS + MILLIS_PER_HOUR
 """The block in which the merchants open their programs."""
@@ -79,6 +91,10 @@ class Driver:
         self._desks = {merchant: Desk(merchant, url, chain=chain) for merchant in TERMS}
         self._wallets = Wallets(chain)
         self._book = Book()
+        self._agenda = Agenda()
+        self._offline: list[Visit] = []
+        """What tills without a line have seen: they tell it when they have one again."""
+        self._is_clicked_twice = False
         self._codes: Counter[tuple[str, str]] = Counter()
         self._transactions = self._blocks = 0
         self._last_elsewhere: Committed[Awaitable[Receipt]] | None = None
@@ -120,19 +136,54 @@ class Driver:
         ]
 
     async def _serve(self, story: Story, purchases: Sequence[Purchase], time: int) -> list[Order]:
-        """What each merchant asks for the hour's visits."""
-        visits = list(story.tell_hour(purchases, time=time))
+        """What each merchant asks for: what is left of earlier visits, then the hour's own."""
+        orders: dict[str, list[Any]] = {}
+        due = self._agenda.take(time=time)
+        for later in due:
+            orders.setdefault(later.visit.purchase.merchant, []).extend(self._follow_up(later, time))
+        busy = {later.visit.household.member for later in due if later.kind == "return"}
+        visits = list(story.tell_hour(purchases, time=time, busy=busy))
+        if self._offline and not any(is_offline(visit.purchase) for visit in visits):
+            # The line is up again: what waited comes first, each purchase as of when it was made.
+            visits = self._offline + visits
+            self._offline = []
+        else:
+            self._offline += [visit for visit in visits if is_offline(visit.purchase)]
+            visits = [visit for visit in visits if not is_offline(visit.purchase)]
+        quotes = await self._get_quotes(visits)
+        for at, visit in enumerate(visits):
+            messages = make_messages(visit, quote=quotes.get(at), wallets=self._wallets, time=time)
+            orders.setdefault(visit.purchase.merchant, []).extend(messages)
+            self._agenda.plan(visit)
+        told = [Order(merchant, "transact", messages) for merchant, messages in orders.items() if messages]
+        return told + self._click_twice(told)
+
+    async def _get_quotes(self, visits: Sequence[Visit]) -> dict[int, Any]:
+        """What each exchange of the hour would bring."""
         asked = {
             at: self._desks[visit.purchase.merchant].quote(visit)
             for at, visit in enumerate(visits)
             if visit.swap is not None
         }
-        quotes = dict(zip(asked, await asyncio.gather(*asked.values()), strict=True)) if asked else {}
-        orders: dict[str, list[Any]] = {}
-        for at, visit in enumerate(visits):
-            messages = make_messages(visit, quote=quotes.get(at), wallets=self._wallets, time=time)
-            orders.setdefault(visit.purchase.merchant, []).extend(messages)
-        return [Order(merchant, "transact", messages) for merchant, messages in orders.items()]
+        return dict(zip(asked, await asyncio.gather(*asked.values()), strict=True)) if asked else {}
+
+    def _follow_up(self, later: Later, time: int) -> list[Any]:
+        """What an earlier visit leads to now."""
+        if later.kind == "return":
+            return make_return(later, time=time)
+        if later.kind == "forget" or is_over(later.visit, time=time):
+            merchant = later.visit.purchase.merchant
+            self._book.give_back(reference=later.visit.reference, merchant=merchant)
+        return make_end(later, time=time)
+
+    def _click_twice(self, orders: Sequence[Order]) -> list[Order]:
+        """Once in the year a checkout is clicked twice: the same order in two transactions."""
+        for order in orders:
+            for message in order.messages if not self._is_clicked_twice else ():
+                if isinstance(message, Redeem):
+                    self._is_clicked_twice = True
+                    return [Order(order.merchant, order.purpose, [message], attempt=2)]
+        return []
 
     async def _make_block(self, orders: Sequence[Order], time: int) -> None:
         """All orders are in one block, proven, and learnt from."""
@@ -148,13 +199,13 @@ class Driver:
         except ExceptionGroup as errors:
             # The first is what happened; the others only follow from it.
             raise errors.exceptions[0] from None
-        answers = [task.result() for task in tasks]
+        answers = [(order.merchant, task.result()) for order, task in zip(orders, tasks, strict=True)]
         self._blocks += 1
         self._transactions += len(orders)
         # In the order of the log, since points may come in by one answer and go out by the next.
-        for results in sorted(answers, key=lambda results: results[0].index):
+        for merchant, results in sorted(answers, key=lambda answer: answer[1][0].index):
             for result in results:
-                self._learn(result)
+                self._learn(merchant, result)
         self._book.settle_promises()
 
     async def _cut(self, orders: int, time: int) -> None:
@@ -163,21 +214,30 @@ class Driver:
         if taken != orders:
             raise NodeFailed(f"the block at {time} holds {taken} transactions instead of {orders}")
 
-    def _learn(self, result: Committed[Any]) -> None:
+    def _learn(self, merchant: str, result: Committed[Any]) -> None:
         """The household knows what it has after this."""
         message = result.message
         self._codes[message.__struct_config__.tag, result.code] += 1
         if result.code != OK:
             return
-        if isinstance(message, Earn):
+        if isinstance(message, Earn | Refund):
             self._book.add(message.member, message.program, result.lots)
-        elif isinstance(message, Redeem):
+        elif isinstance(message, Redeem | ReturnOrder):
             self._book.take(message.member, message.program, result.lots)
-            if result.legs:
+            if isinstance(message, Redeem) and result.legs:
                 self._last_elsewhere = result
+        elif isinstance(message, Hold):
+            held = Held(message.member, message.program, result.lots)
+            self._book.hold(held, reference=message.reference, merchant=merchant)
+        elif isinstance(message, Capture | Release):
+            self._book.end_hold(reference=message.hold, merchant=merchant)
+            self._book.add(message.member, message.program, result.released)
         elif isinstance(message, Exchange):
             self._book.take(message.member, message.program, result.lots)
             self._book.add(message.recipient, message.target, result.received)
+        elif isinstance(message, Gift):
+            self._book.take(message.member, message.program, result.lots)
+            self._book.add(message.recipient, message.program, result.lots)
 
 
 def run(work: Coroutine[Any, Any, Any]) -> Any:

@@ -90,9 +90,13 @@ def group_by_hour(purchases: Iterable[Purchase]) -> list[tuple[int, list[Purchas
     """Each hour with purchases, as the millisecond in which it ends, with them in order."""
     hours: dict[int, list[Purchase]] = {}
     for purchase in purchases:
-        end = (purchase.time // MILLIS_PER_HOUR + 1) * MILLIS_PER_HOUR
-        hours.setdefault(end, []).append(purchase)
+        hours.setdefault(get_hour_end(purchase.time), []).append(purchase)
     return sorted(hours.items())
+
+
+def get_hour_end(time: int) -> int:
+    """The end of the hour in which something happened: when its block is cut."""
+    return (time // MILLIS_PER_HOUR + 1) * MILLIS_PER_HOUR
 
 
 def _is_among_first(ids: Any, households: int | None) -> Any:

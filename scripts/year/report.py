@@ -18,7 +18,7 @@ from rich.table import Table
 from scripts.year.alliance import OPERATOR, get_names
 from scripts.year.results import Results, Row, get_total
 
-_PLAIN_WIDTH: Final = 160
+_PLAIN_WIDTH: Final = 180
 _LINE_SECONDS: Final = 5.0
 _MICROS_PER_CENT: Final = 10_000
 _HALF_CENT: Final = 5_000
@@ -27,6 +27,8 @@ _COLUMNS: Final = (
     ("issued by\npartners", "issued_partner"),
     ("redeemed\nat home", "redeemed_home"),
     ("redeemed\nelsewhere", "redeemed_elsewhere"),
+    ("refunded", "refunded"),
+    ("given up on\nreturns", "clawed_back"),
     ("exchanged\nin", "exchanged_in"),
     ("exchanged\nout", "exchanged_out"),
     ("lapsed", "expired"),

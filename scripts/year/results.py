@@ -1,9 +1,9 @@
 """What came of the year, merchant by merchant, from what the node tells an auditor and what was verified.
 
-Points balance by themselves: issued + exchanged in − redeemed − exchanged out − lapsed = still owed. Money
-does too: the net positions of all merchants and the clearing house sum to zero. A merchant's net position
-here includes its own rounding account, since nobody else is owed what is in it; the column beside says how
-much that is.
+Points balance by themselves: issued + exchanged in + refunded − redeemed − exchanged out − given up on
+returns − lapsed = still owed. Money does too: the net positions of all merchants and the clearing house sum
+to zero. A merchant's net position here includes its own rounding account, since nobody else is owed what is
+in it; the column beside says how much that is.
 
 The summary holds whole numbers only, so two runs that did the same have the same bytes.
 """
@@ -18,6 +18,7 @@ from scripts.year.alliance import OPERATOR, TERMS, get_names
 
 _ROUNDING = "rounding:"
 _COMMISSION = ("commission", "accrual_fee")
+_COMMISSION_RETURN = ("commission_return", "accrual_fee_return")
 
 
 class Row(NamedTuple):
@@ -27,6 +28,8 @@ class Row(NamedTuple):
     issued_partner: int = 0
     redeemed_home: int = 0
     redeemed_elsewhere: int = 0
+    refunded: int = 0
+    clawed_back: int = 0
     exchanged_in: int = 0
     exchanged_out: int = 0
     expired: int = 0
@@ -68,6 +71,8 @@ def compute_results(
         owed[pair] = owed.get(pair, 0) + micros
         if row["reason"] in _COMMISSION:
             commission[row["from"]] = commission.get(row["from"], 0) + micros
+        elif row["reason"] in _COMMISSION_RETURN:
+            commission[row["to"]] = commission.get(row["to"], 0) - micros
     commission[OPERATOR] = -sum(commission.values())
     rows = {name: _make_row(name, points=points, net=net, commission=commission) for name in get_names()}
     if sum(row.net_position_micros for row in rows.values()) or sum(net.values()):
@@ -105,12 +110,14 @@ def _make_row(
         issued_partner=points.get((name, "issued.partner"), 0),
         redeemed_home=points.get((name, "redeemed.home"), 0),
         redeemed_elsewhere=points.get((name, "redeemed.elsewhere"), 0),
+        refunded=points.get((name, "refunded.home"), 0) + points.get((name, "refunded.elsewhere"), 0),
+        clawed_back=points.get((name, "clawed_back"), 0),
         exchanged_in=points.get((name, "exchanged.in"), 0),
         exchanged_out=points.get((name, "exchanged.out"), 0),
         expired=points.get((name, "expired"), 0),
     )
-    owed = row.issued_home + row.issued_partner + row.exchanged_in
-    owed -= row.redeemed_home + row.redeemed_elsewhere + row.exchanged_out + row.expired
+    owed = row.issued_home + row.issued_partner + row.exchanged_in + row.refunded
+    owed -= row.redeemed_home + row.redeemed_elsewhere + row.exchanged_out + row.expired + row.clawed_back
     return row._replace(liability_points=owed, liability_micros=owed * TERMS[name].par_redeem)
 
 

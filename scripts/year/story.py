@@ -7,7 +7,9 @@ Each purchase earns points at its merchant, on what was not paid with points. Th
 - **at home**, with the merchant's own points, on a share of visits once they are worth half a dollar.
 
 Some visits also collect a partner's points (`PARTNER_EARNINGS`), and now and then a household exchanges
-points that it holds into those it would rather have. Which visits these are follows from the seed; whether
+points that it has into those it would rather have, or gives some to whoever was at a till before it. Some of
+what is spent elsewhere is only held at first (`scripts.year.later`). For one day the supermarket's line is
+down: its tills earn as ever, and take no points. Which visits these are follows from the seed; whether
 there are points enough, from the book of verified answers. So the same year is told every time.
 
 Nothing here talks to a node: `scripts.year.drive` does.
@@ -16,13 +18,14 @@ Nothing here talks to a node: `scripts.year.drive` does.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from ledger.calendar import MILLIS_PER_DAY, get_day
+from ledger.calendar import MILLIS_PER_DAY, Date, get_day, get_day_number
 from scripts.year.alliance import (
     EXCHANGES,
     PARTNER_EARNINGS,
+    SUPERMARKET,
     TERMS,
     UTC_OFFSET_MINUTES,
     draw_percent,
@@ -40,6 +43,12 @@ ELSEWHERE_PERCENT: Final = 4
 ELSEWHERE_LEAST_MICROS: Final = 250_000
 EXCHANGE_PERCENT: Final = 2
 EXCHANGE_LEAST_MICROS: Final = 1_000_000
+HOLD_PERCENT: Final = 25
+"""Of what is spent elsewhere, how much is held first."""
+GIFT_PERCENT: Final = 1
+GIFT_LEAST_MICROS: Final = 500_000
+OFFLINE_MERCHANT: Final = SUPERMARKET
+OFFLINE_DAY: Final = get_day_number(Date(2017, 6, 15))
 _PARTNERS: Final = {earning.merchant: earning for earning in PARTNER_EARNINGS}
 
 
@@ -61,6 +70,8 @@ class Spending(NamedTuple):
     points: int
     needs_code: bool
     """At its custodian's own tills, for the custodian's own points, a household needs no points code."""
+    is_held: bool
+    """The points are set aside first, and taken later."""
 
 
 class Swap(NamedTuple):
@@ -69,6 +80,14 @@ class Swap(NamedTuple):
     program: str
     target: str
     points: int
+
+
+class Present(NamedTuple):
+    """Points that the household gives to another."""
+
+    program: str
+    points: int
+    recipient: Household
 
 
 class Visit(NamedTuple):
@@ -83,6 +102,17 @@ class Visit(NamedTuple):
     also: str | None
     """A partner's program that is collected as well."""
     swap: Swap | None
+    present: Present | None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether its points are only set aside: then it earns when that ends."""
+        return self.spending is not None and self.spending.is_held
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """Whose points it earns."""
+        return (self.purchase.merchant,) if self.also is None else (self.purchase.merchant, self.also)
 
 
 def find_households(purchases: Sequence[Purchase]) -> dict[int, Household]:
@@ -123,13 +153,21 @@ class Story:
     def __init__(self, households: dict[int, Household], book: Book) -> None:
         self._households = households
         self._book = book
+        self._before: Household | None = None
+        """Who was at a till last."""
 
-    def tell_hour(self, purchases: Sequence[Purchase], *, time: int) -> Iterator[Visit]:
-        """What each purchase of an hour leads to. ``time`` is the block's, which decides what has lapsed."""
+    def tell_hour(
+        self, purchases: Sequence[Purchase], *, time: int, busy: Collection[str] = ()
+    ) -> Iterator[Visit]:
+        """What each purchase of an hour leads to. ``time`` is the block's, which decides what has lapsed.
+
+        ``busy`` are members who bring goods back this hour: what that leaves them is not known before.
+        """
         day = _day_of(time)
         for purchase in purchases:
             household = self._households[purchase.household]
-            spending = self._decide_spending(purchase, household, day)
+            may_pay = not is_offline(purchase) and household.member not in busy
+            spending = self._decide_spending(purchase, household, day) if may_pay else None
             micros = purchase.cents * MICROS_PER_CENT
             if spending is not None:
                 micros -= spending.points * TERMS[spending.program].par_redeem
@@ -142,8 +180,10 @@ class Story:
                 spending=spending,
                 net_micros=micros,
                 also=partner.program if partner is not None and is_also else None,
-                swap=self._decide_swap(purchase, household, day),
+                swap=self._decide_swap(purchase, household, day) if may_pay else None,
+                present=self._decide_present(purchase, household, day) if may_pay else None,
             )
+            self._before = household
 
     def _decide_spending(self, purchase: Purchase, household: Household, day: int) -> Spending | None:
         """Points that pay for part of the purchase, promised in the book."""
@@ -164,7 +204,9 @@ class Story:
         if not points:
             return None
         self._book.promise(household.member, program, points)
-        return Spending(program, points, needs_code=not household.custodian == own == program)
+        is_held = program != own and self._draw("hold", purchase) < HOLD_PERCENT
+        needs_code = not household.custodian == own == program
+        return Spending(program, points, needs_code=needs_code, is_held=is_held)
 
     def _decide_swap(self, purchase: Purchase, household: Household, day: int) -> Swap | None:
         """An exchange of all points of one program, promised in the book."""
@@ -180,6 +222,17 @@ class Story:
         self._book.promise(household.member, program, points)
         return Swap(program, target, points)
 
+    def _decide_present(self, purchase: Purchase, household: Household, day: int) -> Present | None:
+        """Half of the merchant's points for another household, promised in the book."""
+        other, program = self._before, purchase.merchant
+        if other is None or other == household or self._draw("gift", purchase) >= GIFT_PERCENT:
+            return None
+        if self._get_worth(household, program, day) < GIFT_LEAST_MICROS:
+            return None
+        points = self._book.get_available(household.member, program, day=day) // 2
+        self._book.promise(household.member, program, points)
+        return Present(program, points, other)
+
     def _get_worth(self, household: Household, program: str, day: int) -> int:
         """Micros that a household's spendable points of a program pay for."""
         return self._book.get_available(household.member, program, day=day) * TERMS[program].par_redeem
@@ -187,6 +240,11 @@ class Story:
     @staticmethod
     def _draw(what: str, purchase: Purchase) -> int:
         return draw_percent(what, purchase.basket, purchase.merchant)
+
+
+def is_offline(purchase: Purchase) -> bool:
+    """Whether the till had no line: what it earned waits for the next day."""
+    return purchase.merchant == OFFLINE_MERCHANT and _day_of(purchase.time) == OFFLINE_DAY
 
 
 def _day_of(time: int) -> int:
