@@ -4,6 +4,7 @@
     DIR/policy.txt           the C2SP policy of epoch 0, to be handed to clients and auditors
     DIR/ledger.db            the log (the node makes it)
     DIR/views.db             state and look-ups folded from it (made again where missing)
+    DIR/webhooks.db          where participants want to hear of entries (the node makes it)
     DIR/lock                 held while a process uses the directory
     DIR/keys/<purpose>.pem   the operator's and the log's private keys, encrypted
     DIR/keys/passphrase      what opens them, unless COMMONPOINT_PASSPHRASE does
@@ -43,6 +44,7 @@ from node.keystore import OPERATOR_PURPOSES, Unusable
 GENESIS_FILE: Final = "genesis.jsonl"
 POLICY_FILE: Final = "policy.txt"
 DATABASE_FILE: Final = "ledger.db"
+WEBHOOKS_FILE: Final = "webhooks.db"
 LOCK_FILE: Final = "lock"
 KEYS_FOLDER: Final = "keys"
 TOKEN_SECRET_FILE: Final = "token.secret"  # noqa: S105 - a file's name
@@ -60,6 +62,11 @@ class Config(NamedTuple):
     def database(self) -> Path:
         """The file with the log; the views are beside it."""
         return self.directory / DATABASE_FILE
+
+    @property
+    def webhooks(self) -> Path:
+        """The file with the webhooks' endpoints."""
+        return self.directory / WEBHOOKS_FILE
 
     @property
     def lock(self) -> Path:

@@ -14,6 +14,7 @@ CONSENT_TWISTS = (
     *("other_custody", "forged", "flipped", "used", "used_elsewhere", "waiting", "waiting"),
     *("foreign_custody", "foreign_custody", "foreign_custody"),
 )
+PURPOSES = ("redeem", "hold", "exchange", "gift", "adjust", "receive")
 
 
 def pick_speaker(draws: Draws, member: str, twist: str | None) -> Pair:
@@ -42,7 +43,7 @@ def forge(draws: Draws, message: dict[str, Any]) -> dict[str, Any]:
         "nonce": draws.alliance.new_nonce(),
         "points": message["points"] + 1,
         "program": draws.bare,
-        "purpose": rng.choice(("hold", "gift", "redeem" if "target" in message else "exchange")),
+        "purpose": rng.choice([purpose for purpose in PURPOSES if purpose != message["@type"]]),
         "expires": draws.time + 1,
         "counterparty": "any",
     }
@@ -59,7 +60,7 @@ def forge(draws: Draws, message: dict[str, Any]) -> dict[str, Any]:
 def sign_consent(draws: Draws, message: dict[str, Any], party: str, twist: str | None) -> dict[str, Any]:
     """A consent to this message, wrong in the way the twist says."""
     rng, time, asked = draws.rng, draws.time, message["points"]
-    purpose = "exchange" if "target" in message else "redeem"
+    purpose = message["@type"]
     longest = 1000 * draws.parameter("consent_seconds_max")
     open_longest = 1000 * draws.parameter("open_consent_seconds_max")
     if twist in ("open", "open_above", "open_edge", "open_long", "open_edge_long"):
@@ -100,3 +101,14 @@ def sign_consent(draws: Draws, message: dict[str, Any], party: str, twist: str |
             )
         )
     return signed
+
+
+def sign_receipt(draws: Draws, message: dict[str, Any], points: int, twist: str | None) -> dict[str, Any]:
+    """The consent of an exchange's recipient to so many points of the target."""
+    asked = {
+        "@type": "receive",
+        "member": message["recipient"],
+        "points": points,
+        "program": message["target"],
+    }
+    return sign_consent(draws, asked, message["member"], twist)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.properties.draw_accounts import find_account, find_tight_grant
-from tests.properties.draw_consent import CONSENT_TWISTS, sign_consent
+from tests.properties.draw_accounts import find_account, find_tight_grant, find_till_edge
+from tests.properties.draw_consent import CONSENT_TWISTS, sign_consent, sign_receipt
 from tests.properties.draws import DAY, Draws
 from tests.properties.model_values import ceiling_of, floor_of
 
@@ -28,13 +28,19 @@ REDEEM_TWISTS = (
         "expired_lot",
         "last_day",
         "budget_edge",
+        "own_till",
+        "own_till",
+        "own_till",
+        "second_life",
+        "second_life",
     ),
 )
 EXCHANGE_TWISTS = (
     *TWISTS,
     *CONSENT_TWISTS,
     *("no_program", "no_target", "same", "no_series", "future_series", "bare", "no_member", "no_recipient"),
-    *("early_rate", "late_rate", "greedy", "greedy", "tiny", "too_many", "all", "gift", "collector"),
+    *("early_rate", "late_rate", "greedy", "greedy", "tiny", "too_many", "all", "gift", "gift", "collector"),
+    *("second_life", "second_life"),
     *("whale", "whale", "wrong_least", "several", "several"),
 )
 
@@ -91,6 +97,10 @@ def earn(draws: Draws, sender: str) -> dict[str, Any]:
     if twist == "budget_edge" and (tight := find_tight_grant(draws, sender, "earn")) is not None:
         program, left = tight
         amount = (left + rng.randrange(2)) * draws.state.programs[program].spend_per_point
+    owing = [account for account, points in draws.state.debts.items() if points]
+    owing = [account for account in owing if account[1] in draws.programs_for(sender, "earn")]
+    if owing and rng.random() < 0.2:
+        member, program = rng.choice(owing)
     if draws.collector[0] == sender and (twist == "collector" or rng.random() < 0.25):
         program, member = draws.collector[1:]
     elif draws.whale[0] == sender and twist in ("whale", "huge"):
@@ -106,16 +116,18 @@ def earn(draws: Draws, sender: str) -> dict[str, Any]:
     }
 
 
-def redeem(draws: Draws, sender: str) -> dict[str, Any]:
+def redeem(draws: Draws, sender: str, kind: str = "redeem", given: str | None = None) -> dict[str, Any]:
+    """A redemption, or what a hold has in common with one."""
     rng = draws.rng
-    twist = draws.twist(REDEEM_TWISTS)
-    message = repeat(draws, sender, "redeem", twist)
+    is_new = kind != "redeem" or given is not None
+    twist = given if is_new else draws.twist(REDEEM_TWISTS)
+    message = None if is_new else repeat(draws, sender, kind, twist)
     if message is None:
         programs = (
             draws.programs_for(sender, "redeem") if twist != "ungranted" else sorted(draws.state.programs)
         )
         tight = find_tight_grant(draws, sender, "redeem") if twist == "budget_edge" else None
-        account = find_account(draws, twist, [tight[0]] if tight else programs)
+        account = find_account(draws, sender, twist, [tight[0]] if tight else programs)
         account = account or (draws.member(), draws.program_for(sender, "redeem"))
         spendable = draws.spendable(*account)
         points = rng.randrange(1, 1 + rng.choice((spendable, min(spendable, 20)))) if spendable else 1
@@ -126,6 +138,8 @@ def redeem(draws: Draws, sender: str) -> dict[str, Any]:
             "foreign_custody": everything,
             "last_day": everything,
         }.get(twist or "", points)
+        if twist == "own_till":
+            points = find_till_edge(draws, sender, points)
         if tight:
             points = tight[1] + rng.randrange(2)
         if twist in ("open_above", "open_edge"):
@@ -133,19 +147,21 @@ def redeem(draws: Draws, sender: str) -> dict[str, Any]:
         elif twist == "expired_lot":
             points = max(1, draws.state.balance(*account))
         message = {
-            "@type": "redeem",
+            "@type": kind,
             "member": draws.stranger if twist == "no_member" else account[0],
             "occurred_at": when(draws, twist),
             "points": max(1, min(10**9, points)),
             "program": NOWHERE if twist == "no_program" else account[1],
             "reference": draws.reference(),
         }
-        if rng.random() < 0.3:
-            message["amount"] = rng.randrange(10**15)
+        if rng.random() < 0.6:
+            message["amount"] = rng.choice((10**15, rng.randrange(10**8), 40_000 * message["points"]))
     message.pop("consent", None)
     program = draws.state.programs.get(message["program"])
     is_home = program is not None and program.issuer == sender
-    if twist not in ("missing", "till") and (not is_home or twist in CONSENT_TWISTS or rng.random() < 0.5):
+    if twist not in ("missing", "till", "own_till") and (
+        not is_home or twist in CONSENT_TWISTS or rng.random() < 0.5
+    ):
         message["consent"] = sign_consent(draws, message, sender, twist)
     return message
 
@@ -166,17 +182,31 @@ def exchange(draws: Draws, sender: str) -> dict[str, Any]:
     twist = draws.twist(EXCHANGE_TWISTS)
     message = repeat(draws, sender, "exchange", twist)
     if message is None:
-        message = new_exchange(draws, twist)
+        message = new_exchange(draws, sender, twist)
     message["consent"] = sign_consent(draws, message, message["recipient"], twist)
+    message.pop("recipient_consent", None)
+    if message["recipient"] != message["member"] or rng.random() < 0.03:
+        add_receipt(draws, message)
     if twist == "wrong_least":
         message["least"] = min(10**9, max(1, message["least"] + rng.choice((-1, 1))))
     return message
 
 
-def new_exchange(draws: Draws, twist: str | None) -> dict[str, Any]:
+def add_receipt(draws: Draws, message: dict[str, Any]) -> None:
+    """The recipient's consent: none, a wrong one, or one to what arrives or a little more."""
+    rng = draws.rng
+    twist = rng.choice(CONSENT_TWISTS) if rng.random() < 0.3 else None
+    rates = quote(draws, message["program"], message["series"], message["target"])
+    points = floor_of(message["points"] * rates[0], rates[1]) if rates else 1
+    if twist != "missing":
+        points = max(1, min(10**9, points))
+        message["recipient_consent"] = sign_receipt(draws, message, points, twist)
+
+
+def new_exchange(draws: Draws, sender: str, twist: str | None) -> dict[str, Any]:
     rng, state = draws.rng, draws.state
     programs = sorted(state.programs)
-    member, program = find_account(draws, twist, programs) or (draws.member(), rng.choice(programs))
+    member, program = find_account(draws, sender, twist, programs) or (draws.member(), rng.choice(programs))
     recipient, target = member, rng.choice([name for name in programs if name not in (program, draws.bare)])
     if twist == "collector":
         target, recipient = draws.collector[1:]
@@ -217,8 +247,9 @@ def new_exchange(draws: Draws, twist: str | None) -> dict[str, Any]:
         "early_rate": {"rate_height": max(0, rate_height - 1)},
         "late_rate": {"rate_height": rng.choice((rate_height + 1, draws.height))},
         "greedy": {"least": min(10**9, least + 1)},
-        "gift": {"recipient": draws.member()},
     }
+    if twist == "gift" or rng.random() < 0.2:
+        recipient = draws.member()
     message = {
         "@type": "exchange",
         "least": rng.choice((least, max(1, least // 2), 1)),

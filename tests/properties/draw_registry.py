@@ -12,14 +12,19 @@ KINDS = ("earn", "redeem", "exchange_out", "exchange_in", "custody")
 PROGRAM_TWISTS = ("no_program", "not_issuer")
 SANE = {
     "consent_seconds_max": (60, 86_400, 2_592_000),
+    "debt_points_max": (0, 50, 1_000, 100_000, 100_000),
     "due_entries_max": (1, 2, 5, 20, 256),
+    "hold_seconds_max": (60, 3_600, 604_800, 604_800, 2_678_400),
+    "import_days": (0, 400, 3_650, 3_650),
     "key_replacement_delay_seconds": (0, 3_600, 259_200),
     "not_after_seconds_max": (10, 600, 3_600),
     "occurred_lead_seconds": (0, 300, 3_600),
     "open_consent_points_max": (0, 10, 5_000, 10**9),
     "par_floor_micros": (9_000, 10_000, 12_000),
     "rate_notice_heights": (1, 2, 3),
-    "reference_horizon_days": (1, 2, 30, 400, 800),
+    "reference_horizon_days": (1, 2, 30, 400, 400, 400, 800, 800),
+    "refund_grace_days": (0, 7, 30, 30, 90),
+    "refund_horizon_days": (1, 90, 180, 400, 400, 400),
     "commission_floor_micros": (0, 1, 1_000, 10**9),
     "commission_cap_micros": (0, 10, 50_000_000, 10**12),
 }

@@ -10,8 +10,8 @@ from typing import Any
 
 from tests.properties.alliance import Alliance
 from tests.properties.model import Model
-from tests.properties.model_state import State
-from tests.properties.model_values import LOTS_MAX
+from tests.properties.model_state import Slot, State
+from tests.properties.model_values import LOTS_MAX, day_of
 
 DAY = 86_400_000
 DONE_KEPT = 60
@@ -30,7 +30,7 @@ class Draws:
         self.height = 1
         self.state: State = model.state
         self.done: dict[tuple[str, str], list[dict[str, Any]]] = {}
-        """(sender, type) → messages that succeeded and bear a reference."""
+        """(sender, type) → messages that succeeded and are about something that happened."""
         self.spent: dict[str, list[str]] = {}
         """Member → nonces of consents and choices that succeeded."""
         self.accounts: list[tuple[str, str]] = []
@@ -62,19 +62,22 @@ class Draws:
         for program, kind, to in state.grants:
             self.granted.setdefault((to, kind), []).append(program)
         self.own = {}
-        for program, (issuer, _) in state.programs.items():
+        for program, (issuer, _, _) in state.programs.items():
             self.own.setdefault(issuer, []).append(program)
 
     def remember(self, sender: str, message: dict[str, Any]) -> None:
         """This message succeeded."""
-        if "reference" in message:
+        if "occurred_at" in message:
             done = self.done.setdefault((sender, message["@type"]), [])
             done.append(message)
             if len(done) > DONE_KEPT:
                 done.pop(self.rng.randrange(DONE_KEPT))
-        nonce = message.get("nonce") or message.get("consent", {}).get("nonce")
-        if nonce:
-            self.spent.setdefault(message["member"], []).append(nonce)
+        consents = [(message["member"], message.get("consent", message))] if "member" in message else []
+        if "recipient_consent" in message:
+            consents.append((message["recipient"], message["recipient_consent"]))
+        for member, consent in consents:
+            if "nonce" in consent:
+                self.spent.setdefault(member, []).append(consent["nonce"])
 
     def twist(self, twists: tuple[str, ...]) -> str | None:
         return None if self.rng.random() < HONEST_SHARE else self.rng.choice(twists)
@@ -100,9 +103,23 @@ class Draws:
     def spendable(self, member: str, program: str, series: str | None = None) -> int:
         return sum(
             points
-            for (expires, _, name, _), points in self.state.accounts.get((member, program), ())
-            if expires >= self.today and series in (None, name)
+            for (expires, _, name, _, usable), points in self.state.accounts.get((member, program), ())
+            if usable <= self.today <= expires and series in (None, name)
         )
+
+    def find_done(self, sender: str, *kinds: str) -> dict[str, Any] | None:
+        """A success of one of these kinds, mostly a late one."""
+        kind = self.rng.choice(kinds)
+        done = self.done.get((sender, kind)) or [
+            message for other in kinds for message in self.done.get((sender, other), [])
+        ]
+        if not done:
+            return None
+        return self.rng.choice(done[-8:] if self.rng.random() < 0.6 else done)
+
+    def slot_of(self, sender: str, message: dict[str, Any]) -> Slot:
+        day = day_of(message["occurred_at"], self.model.offset)
+        return sender, message["@type"], message["program"], day, message["reference"]
 
     def is_tight(self, account: tuple[str, str]) -> bool:
         """Whether the custodian may release only few points of this account."""

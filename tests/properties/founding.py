@@ -54,6 +54,8 @@ def found(history: Any) -> Iterator[list[dict[str, Any]]]:
                 for to in PARTICIPANTS
                 if to != issuer and program not in PARS
             ]
+        messages += [make_policy(program) for program in programs if program not in ("bare", *PARS)]
+        messages.append(make_till_limits(history.alliance.owned[issuer, "till"][0].id))
         if issuer == "op":
             messages.append(
                 {
@@ -77,3 +79,23 @@ def enrolments(history: Any, count: int) -> Iterator[dict[str, Any]]:
         yield message
     history.draws.collector = (*history.draws.collector[:2], member)
     history.draws.whale = (*history.draws.whale[:3], member)
+
+
+def make_policy(program: str) -> dict[str, Any]:
+    """Awards within a budget; else as if there were no policy."""
+    return {
+        "@type": "set_policy",
+        "bonus_day": 10**6,
+        "bonus_total": 10**9,
+        "cooling_days": 0,
+        "gifts": "allowed",
+        "order_share_basis_points": 10_000,
+        "points_order": 10**9,
+        "program": program,
+        "shortfall": "debt",
+    }
+
+
+def make_till_limits(key: str) -> dict[str, Any]:
+    limits = {"points_day": 600, "points_order": 200, "step_up": 100}
+    return {"@type": "set_till_limits", "key": key, **limits}

@@ -8,15 +8,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.properties import draw_members, draw_points, draw_registry
+from tests.properties import (
+    aftermath,
+    draw_holds,
+    draw_issuing,
+    draw_limits,
+    draw_members,
+    draw_points,
+    draw_registry,
+)
 from tests.properties.alliance import PARTICIPANTS, START, Alliance
-from tests.properties.draws import DAY, Draws
+from tests.properties.clock import HOUR, SECOND, draw_time
+from tests.properties.draws import Draws
 from tests.properties.founding import found
 from tests.properties.model import Answer, Model
 from tests.properties.model_values import FOREVER
 
 Transaction = dict[str, Any]
-SECOND, HOUR = 1_000, 3_600_000
 KINDS_OF = {
     "govern": {
         "open_series": 8,
@@ -28,12 +36,39 @@ KINDS_OF = {
         "open_program": 2,
         "set_parameter": 1,
         "admit": 1,
+        "import_balance": 6,
+        "adjust": 8,
+        "set_policy": 4,
+        "set_till_limits": 3,
+        "set_debit_cap": 1,
     },
-    "transact": {"earn": 10, "redeem": 14, "exchange": 12, "set_member_choice": 2},
-    "till": {"earn": 10, "redeem": 12},
+    "transact": {
+        "earn": 10,
+        "award": 6,
+        "return_order": 8,
+        "redeem": 14,
+        "hold": 10,
+        "capture": 12,
+        "release": 5,
+        "refund": 14,
+        "gift": 8,
+        "exchange": 12,
+        "set_member_choice": 2,
+    },
+    "till": {
+        "earn": 8,
+        "award": 3,
+        "return_order": 4,
+        "redeem": 12,
+        "hold": 6,
+        "capture": 8,
+        "release": 2,
+        "refund": 8,
+    },
     "custody": {"enrol": 3, "add_member_key": 4, "replace_member_key": 3, "set_member_choice": 3},
 }
-OPERATORS = ("admit", "set_parameter")
+OPERATORS = ("admit", "set_debit_cap", "set_parameter", "set_parameter")
+ROOMS = (draw_points, draw_holds, draw_issuing, draw_limits, draw_members, draw_registry)
 HEADER_TWISTS = (
     *("expired", "edge", "far", "edge_far", "chain", "digest", "unknown_key", "foreign_key", "old_key"),
     *("purpose", "signature", "same_id", "replay", "replay", "replay_later"),
@@ -63,42 +98,8 @@ class History:
         honest = {"id": self.alliance.next_id("t-"), "not_after": START + HOUR}
         return self.alliance.sign_transaction(pair, sender, messages, **{**honest, **header})
 
-    def draw_time(self) -> int:
-        """Mostly moments later; at times the edge of a day, a key's last moment, or years."""
-        rng, time = self.rng, self.model.time
-        if self.founding:
-            return time
-        chance = rng.random()
-        if chance < 0.40:
-            return time + rng.choice((0, 1, rng.randrange(5 * SECOND)))
-        if chance < 0.70:
-            return time + rng.randrange(1800 * SECOND)
-        if chance < 0.82:
-            return time + rng.randrange(24 * HOUR)
-        if chance < 0.91:
-            offset = self.model.offset * 60_000
-            midnight = (time + offset) // DAY * DAY + DAY - offset
-            return max(time, midnight + rng.choice((-1, 0, 1)))
-        if chance < 0.96:
-            return time + rng.randrange(5 * DAY)
-        if chance < 0.975:
-            return time + rng.randrange(20, 70) * DAY
-        if chance < 0.98:
-            return time + rng.randrange(300, 500) * DAY
-        if chance < 0.99:  # right after, or on, the day on which most lots lapse next
-            lapses = [day for day, _, _ in self.model.state.due if day >= self.draws.today]
-            after = (min(lapses) + 1) * DAY - self.model.offset * 60_000 if lapses else time
-            return max(time, after + rng.choice((-1, 0, 0)))
-        members = self.model.state.members.values()
-        edges = [member.pending[1] for member in members if member.pending]
-        edges += [member.waits_until for member in members]
-        ahead = [
-            edge + shift for edge in edges for shift in (-1, 0) if time <= edge + shift <= time + 9 * DAY
-        ]
-        return min(ahead, default=time)
-
     def draw_block(self) -> tuple[int, list[Transaction]]:
-        time = self.draw_time()
+        time = self.model.time if self.founding else draw_time(self.draws)
         self.draws.look(time)
         if self.founding:
             return time, self.founding.pop(0)
@@ -114,6 +115,16 @@ class History:
             block.append(self.send(sender, "govern", messages, not_after=time + 10 * SECOND))
         if self.rng.random() < 0.02:
             block += self.use_new_key()
+        if self.rng.random() < 0.03:
+            block += aftermath.crumble(self)
+        if self.rng.random() < 0.3:
+            block += aftermath.wake(self)
+        if self.rng.random() < 0.5:
+            block += aftermath.finish_late(self)
+        if self.rng.random() < 0.15:
+            block += aftermath.hold_on(self)
+        if self.rng.random() < 0.2:
+            block += aftermath.spend_at_till(self)
         if block and self.rng.random() < 0.08:
             block.append(self.rng.choice(block))
         return time, block
@@ -158,6 +169,10 @@ class History:
         count = self.rng.choice((1, 1, 2, 4, 8, 16))
         kinds = self.rng.choices(list(weights), list(weights.values()), k=count)
         messages = [self.draw_message(kind, sender) for kind in kinds]
+        if purpose in ("transact", "till"):
+            followed = [message for message in messages if self.rng.random() < 0.12]
+            nexts = [aftermath.follow(self.draws, sender, message) for message in followed]
+            messages += [message for message in nexts if message is not None]
         if self.rng.random() < 0.1:  # the same again, or its consent used for another order
             again = dict(self.rng.choice(messages))
             if "reference" in again and self.rng.random() < 0.6:
@@ -168,12 +183,13 @@ class History:
     def draw_message(self, kind: str, sender: str) -> dict[str, Any]:
         if kind in ("add_member_key", "replace_member_key"):
             return draw_members.change_key(self.draws, sender, kind)
-        room = next(room for room in (draw_points, draw_members, draw_registry) if hasattr(room, kind))
+        room = next(room for room in ROOMS if hasattr(room, kind))
         return getattr(room, kind)(self.draws, sender)
 
     def draw_transaction(self) -> Transaction:
         rng, alliance, time = self.rng, self.alliance, self.draws.time
-        sender = rng.choice((*PARTICIPANTS, *sorted(self.model.state.participants)))
+        everybody = sorted(self.model.state.participants)
+        sender = rng.choice(PARTICIPANTS if rng.random() < 0.85 else everybody)
         purpose = rng.choices(("govern", "transact", "till", "custody"), (20, 48, 20, 12))[0]
         twist = rng.choice(HEADER_TWISTS) if self.sent and rng.random() < 0.12 else None
         earlier = rng.choice(self.sent[-10:]) if self.sent else {}

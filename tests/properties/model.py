@@ -13,8 +13,17 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-from tests.properties import model_members, model_points, model_registry
-from tests.properties.model_state import Block, Key, State, TurnedDown, reject
+from tests.properties import (
+    model_earning,
+    model_exchange,
+    model_limits,
+    model_members,
+    model_registry,
+    model_spending,
+)
+from tests.properties.model_due import do_what_is_due
+from tests.properties.model_references import check_occurred, check_reference, content_of, slot_of
+from tests.properties.model_state import Block, Key, State, TurnedDown
 from tests.properties.model_values import (
     FOREVER,
     PURPOSES,
@@ -30,9 +39,21 @@ from tests.properties.model_values import (
 Message = dict[str, Any]
 Decide = Callable[[State, Block, str, Message], dict[str, Any]]
 DECIDE: dict[str, Decide] = {
-    "earn": model_points.earn,
-    "redeem": model_points.redeem,
-    "exchange": model_points.exchange,
+    "earn": model_earning.earn,
+    "award": model_earning.award,
+    "return_order": model_earning.return_order,
+    "import_balance": model_earning.import_balance,
+    "adjust": model_earning.adjust,
+    "redeem": model_spending.redeem,
+    "hold": model_spending.hold,
+    "capture": model_spending.capture,
+    "release": model_spending.release,
+    "refund": model_spending.refund,
+    "gift": model_spending.gift,
+    "exchange": model_exchange.exchange,
+    "set_policy": model_limits.set_policy,
+    "set_till_limits": model_limits.set_till_limits,
+    "set_debit_cap": model_limits.set_debit_cap,
     "enrol": model_members.enrol,
     "add_member_key": model_members.add_member_key,
     "replace_member_key": model_members.replace_member_key,
@@ -92,7 +113,7 @@ class Model:
         answers: list[Answer] = []
         before = self.state.sums()
         totals = dict(self.totals)
-        for message, outcome in model_points.expire_what_is_due(self.state, block):
+        for message, outcome in do_what_is_due(self.state, block):
             leaves.append(canonical({"@type": "system", "message": message, "outcome": outcome}))
             totals["entries"] += 1
             totals["accepted"] += 1
@@ -186,7 +207,8 @@ class Model:
         outcomes: list[dict[str, Any]] = []
         saved = self.state.copy() if "atomic" in header else None
         for number, message in enumerate(messages):
-            outcome = self.decide(block, header["sender"], message, index + 1 + number)
+            at = block._replace(key=header["key"], index=index + 1 + number)
+            outcome = self.decide(at, header["sender"], message)
             outcomes.append(outcome)
             if saved is not None and outcome["code"] != "OK":
                 self.state = saved
@@ -196,31 +218,17 @@ class Model:
         self.state.transactions[header["sender"], header["id"]] = (header["digest"], header["not_after"])
         return outcomes
 
-    def decide(self, block: Block, sender: str, message: Message, index: int) -> dict[str, Any]:
-        state = self.state
+    def decide(self, block: Block, sender: str, message: Message) -> dict[str, Any]:
+        state, kind = self.state, message["@type"]
+        bears = "reference" in message and "original" not in message
         try:
-            if "reference" not in message:
-                return DECIDE[message["@type"]](state, block, sender, message)
-            slot, content = check_reference(state, block, sender, message)
-            outcome = DECIDE[message["@type"]](state, block, sender, message)
+            if "occurred_at" in message:
+                check_occurred(state, block, message)
+            if bears:
+                check_reference(state, block, sender, message)
+            outcome = DECIDE[kind](state, block, sender, message)
         except TurnedDown as no:
             return no.outcome
-        state.references[slot] = (content, index)
+        if bears:
+            state.references[slot_of(block, sender, message)] = (content_of(message), block.index)
         return outcome
-
-
-def check_reference(state: State, block: Block, sender: str, message: Message) -> tuple[Any, bytes]:
-    """Where the reference will stand and for what, unless it was taken that day or the day before."""
-    occurred = message["occurred_at"]
-    if occurred - block.time > 1000 * state.parameter("occurred_lead_seconds", block.height):
-        reject("OCCURRED_IN_FUTURE")
-    if block.time - occurred > 86_400_000 * state.parameter("reference_horizon_days", block.height):
-        reject("OCCURRED_TOO_LONG_AGO")
-    content = canonical({name: value for name, value in message.items() if name != "consent"})
-    day = day_of(occurred, block.offset)
-    slot = (sender, message["@type"], message["program"], day, message["reference"])
-    for looked_up in (day, day - 1):
-        found = state.references.get((*slot[:3], looked_up, slot[4]))
-        if found is not None:
-            reject("ALREADY_DONE" if found[0] == content else "REFERENCE_CONFLICT", first=found[1])
-    return slot, content

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from tests.properties.model_state import Block, Member, State, reject
-from tests.properties.model_values import canonical, is_signed, key_id_of
+from tests.properties.model_values import canonical, day_of, is_signed, key_id_of
 
 GrantKey = tuple[str, str, str]
 
@@ -43,10 +43,36 @@ def check_consent(
     issuer = state.programs[message["program"]].issuer
     consent = message.get("consent")
     if consent is None:
-        if sender == member.custodian == issuer and member.till_speaks:
+        is_till = wanted.purpose in ("redeem", "hold")
+        if is_till and sender == member.custodian == issuer and member.till_speaks:
             return []
         reject("CONSENT_MISSING")
-    is_open = consent["counterparty"] == "any" and wanted.purpose == "redeem"
+    check_terms(state, block, consent, wanted)
+    public, grants = find_speaker(state, block, member, message, wanted.points)
+    whose = {"member": message["member"], "program": message["program"]}
+    check_signed(state, block, consent, public, {**whose, "purpose": wanted.purpose, **wanted.extra})
+    return grants
+
+
+def check_receiver(state: State, block: Block, message: dict[str, Any], points: int) -> None:
+    """Who is to receive an exchange's points agreed to that; whose points they are makes no difference."""
+    consent = message.get("recipient_consent")
+    if consent is None:
+        reject("CONSENT_MISSING")
+    wanted = Wanted("receive", message["member"], points, {})
+    check_terms(state, block, consent, wanted)
+    member = state.members[message["recipient"]].at(block.time)
+    if member.public is not None and consent["key"] == key_id_of(member.public):
+        public = member.public
+    else:
+        public = find_custody_key(state, block, member, consent["key"])
+    whose = {"member": message["recipient"], "program": message["target"]}
+    check_signed(state, block, consent, public, {**whose, "purpose": "receive"})
+
+
+def check_terms(state: State, block: Block, consent: dict[str, Any], wanted: Wanted) -> None:
+    """Made out to the right one, for now, and for enough."""
+    is_open = consent["counterparty"] == "any" and wanted.purpose in ("redeem", "hold")
     if not is_open and consent["counterparty"] != wanted.counterparty:
         reject("CONSENT_WRONG_COUNTERPARTY")
     if consent["expires"] < block.time:
@@ -58,18 +84,20 @@ def check_consent(
         reject("CONSENT_TOO_SMALL")
     if is_open and wanted.points > state.parameter("open_consent_points_max", block.height):
         reject("CONSENT_ABOVE_OPEN_LIMIT")
-    public, grants = find_speaker(state, block, member, message, wanted.points)
+
+
+def check_signed(
+    state: State, block: Block, consent: dict[str, Any], public: str, about: dict[str, Any]
+) -> None:
+    """This key signed this consent about this, and it was not used before."""
     text = {
         "@type": "consent",
         "counterparty": consent["counterparty"],
         "expires": consent["expires"],
         "key": consent["key"],
-        "member": message["member"],
         "nonce": consent["nonce"],
         "points": consent["points"],
-        "program": message["program"],
-        "purpose": wanted.purpose,
-        **wanted.extra,
+        **about,
     }
     if not is_signed(
         public=public,
@@ -79,9 +107,22 @@ def check_consent(
         signature=consent["signature"],
     ):
         reject("CONSENT_SIGNATURE_INVALID")
-    if (consent["key"], consent["nonce"]) in state.nonces:
+    if nonce_of(block, consent) in state.nonces:
         reject("CONSENT_USED")
-    return grants
+
+
+def find_custody_key(state: State, block: Block, member: Member, key: str) -> str:
+    """The public key of the custodian, where it may speak for the member."""
+    custody = state.keys.get(key)
+    if (
+        custody is None
+        or (custody.participant, custody.purpose) != (member.custodian, "custody")
+        or not custody.valid_from <= block.height < custody.valid_to
+    ):
+        reject("CONSENT_KEY_UNKNOWN")
+    if member.public is not None and not member.custodian_speaks:
+        reject("CONSENT_NOT_CUSTODIAN")
+    return custody.public
 
 
 def find_speaker(
@@ -94,26 +135,23 @@ def find_speaker(
         if is_foreign and block.time < member.waits_until:
             reject("CONSENT_KEY_WAITING")
         return member.public, []
-    custody = state.keys.get(key)
-    if (
-        custody is None
-        or (custody.participant, custody.purpose) != (member.custodian, "custody")
-        or not custody.valid_from <= block.height < custody.valid_to
-    ):
-        reject("CONSENT_KEY_UNKNOWN")
-    if member.public is not None and not member.custodian_speaks:
-        reject("CONSENT_NOT_CUSTODIAN")
+    public = find_custody_key(state, block, member, key)
     if not is_foreign:
-        return custody.public, []
+        return public, []
     slot = (program, "custody", member.custodian)
     if slot not in state.grants or state.grants[slot].expires < block.time:
         reject("CUSTODY_GRANT_MISSING")
     if not state.grants[slot].allows(points, block.day):
         reject("CUSTODY_GRANT_EXHAUSTED")
-    return custody.public, [(slot, points)]
+    return public, [(slot, points)]
 
 
-def spend_nonce(state: State, message: dict[str, Any]) -> None:
-    """A nonce is its key's: whoever else uses the same is not concerned."""
-    if "consent" in message:
-        state.nonces[message["consent"]["key"], message["consent"]["nonce"]] = True
+def nonce_of(block: Block, consent: dict[str, Any]) -> tuple[str, int, str]:
+    return consent["key"], day_of(consent["expires"], block.offset), consent["nonce"]
+
+
+def spend_nonces(state: State, block: Block, *consents: dict[str, Any] | None) -> None:
+    """A nonce is its key's and its day's: whoever else uses the same is not concerned."""
+    for consent in consents:
+        if consent is not None:
+            state.nonces[nonce_of(block, consent)] = True

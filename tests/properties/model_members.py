@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.properties.model_state import Block, Member, State, reject
-from tests.properties.model_values import canonical, is_fit_key, is_signed, key_id_of
+from tests.properties.model_values import canonical, day_of, is_fit_key, is_signed, key_id_of
 
 
 def check_new_key(block: Block, member: str, key: dict[str, Any]) -> None:
@@ -87,7 +87,8 @@ def set_member_choice(state: State, block: Block, _sender: str, message: dict[st
         signature=message["signature"],
     ):
         reject("CONSENT_SIGNATURE_INVALID")
-    nonce = (key_id_of(member.public), message["nonce"])
+    day = day_of(message["expires"], block.offset)
+    nonce = (key_id_of(member.public), day, message["nonce"])
     if nonce in state.nonces:
         reject("CONSENT_USED")
     if message["choice"] == "stop_replacement":

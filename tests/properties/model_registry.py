@@ -80,10 +80,10 @@ def revoke_key(state: State, block: Block, sender: str, message: dict[str, Any])
     return OK
 
 
-def open_program(state: State, _block: Block, sender: str, message: dict[str, Any]) -> dict[str, Any]:
+def open_program(state: State, block: Block, sender: str, message: dict[str, Any]) -> dict[str, Any]:
     if message["program"] in state.programs:
         reject("PROGRAM_EXISTS")
-    state.programs[message["program"]] = Program(sender, message["spend_per_point"])
+    state.programs[message["program"]] = Program(sender, message["spend_per_point"], block.day)
     return OK
 
 

@@ -8,9 +8,20 @@ from typing import Any, NamedTuple, NoReturn
 
 from tests.properties.model_values import PARAMETERS, canonical, spell
 
-LotKey = tuple[int, int, str, int]
-"""(expires, opened, series, spendable_from): what tells two lots apart, and the order they are taken in."""
+LotKey = tuple[int, int, str, int, int]
+"""(expires, opened, series, original, spendable_from): what tells two lots apart, and the order they are
+taken in."""
 Lots = tuple[tuple[LotKey, int], ...]
+Slot = tuple[str, str, str, int, str]
+"""(sender, type, program, day of `occurred_at`, reference): under which a success is found again."""
+
+CAME = {
+    *("issued.home", "issued.partner", "imported", "adjusted.in", "exchanged.in"),
+    *("refunded.home", "refunded.elsewhere"),
+}
+WENT = {
+    *("redeemed.home", "redeemed.elsewhere", "exchanged.out", "expired", "clawed_back", "adjusted.out"),
+}
 
 
 class TurnedDown(Exception):
@@ -30,6 +41,10 @@ class Block(NamedTuple):
     day: int
     offset: int
     operator: str
+    key: str = ""
+    """The key that signed the transaction at hand."""
+    index: int = 0
+    """The index that the message at hand will have in the log."""
 
 
 class Key(NamedTuple):
@@ -43,6 +58,83 @@ class Key(NamedTuple):
 class Program(NamedTuple):
     issuer: str
     spend_per_point: int
+    opened_day: int
+
+
+class Policy(NamedTuple):
+    """What an issuer set for its program; as made, what holds until then."""
+
+    bonus_day: int = 0
+    bonus_total: int = 0
+    cooling_days: int = 0
+    gifts: str = "allowed"
+    order_share_basis_points: int = 10_000
+    points_order: int = 10**9
+    shortfall: str = "debt"
+    used: int = 0
+    day: int = 0
+    used_that_day: int = 0
+
+
+class Till(NamedTuple):
+    """How far one key's own word goes, and how far it went on a day."""
+
+    points_day: int
+    points_order: int
+    step_up: int
+    day: int
+    used_that_day: int
+
+
+class Hold(NamedTuple):
+    index: int
+    member: str
+    expires: int
+    lots: Lots
+    pars: tuple[int, ...]
+    """par_redeem of each lot as of the hold."""
+    content: bytes | None
+    """What made it final, where somebody asked for it."""
+    final: int | None
+    """That entry's index; -1 where it lapsed."""
+
+
+class Spent(NamedTuple):
+    """A redemption or a captured hold, with what came back of it."""
+
+    index: int
+    member: str
+    lots: Lots
+    pars: tuple[int, ...]
+    commission: int
+    refunded: int
+    """Points."""
+    refunds: tuple[tuple[str, bytes, int], ...]
+    """(reference, content, index)"""
+
+    def gross_of_last(self, points: int) -> int:
+        """What the last so many points were worth."""
+        gross = 0
+        for (_, there), par in zip(reversed(self.lots), reversed(self.pars), strict=True):
+            gross += min(there, points) * par
+            points -= min(there, points)
+        return gross
+
+
+class Earned(NamedTuple):
+    """An earning or an award, with what was returned of its order."""
+
+    index: int
+    member: str
+    amount: int
+    points: int
+    like: LotKey
+    """The lot they went to, or would have."""
+    par_accrue: int
+    fee: int
+    returned: int
+    """Micros."""
+    returns: tuple[tuple[str, bytes, int], ...]
 
 
 class Series(NamedTuple):
@@ -99,13 +191,20 @@ class State:
         self.series: dict[tuple[str, str], Series] = {}
         self.grants: dict[tuple[str, str, str], Grant] = {}
         self.members: dict[str, Member] = {}
-        self.nonces: dict[tuple[str, str], bool] = {}
-        """(key id, nonce)"""
-        self.references: dict[Any, tuple[bytes, int]] = {}
+        self.nonces: dict[tuple[str, int, str], bool] = {}
+        """(key id, day of `expires`, nonce)"""
+        self.references: dict[Slot, tuple[bytes, int]] = {}
         self.transactions: dict[tuple[str, str], tuple[str, int]] = {}
+        self.policies: dict[str, Policy] = {}
+        self.tills: dict[str, Till] = {}
+        self.caps: dict[str, int] = {}
         self.accounts: dict[tuple[str, str], Lots] = {}
-        self.due: dict[tuple[int, str, str], bool] = {}
-        """(day, member, program) of lots that will lapse."""
+        """Free lots."""
+        self.debts: dict[tuple[str, str], int] = {}
+        self.open_holds: dict[Slot, Hold] = {}
+        self.final_holds: dict[Slot, Hold] = {}
+        self.spent: dict[Slot, Spent] = {}
+        self.earned: dict[Slot, Earned] = {}
         self.tallies: dict[tuple[str, str], int] = {}
         self.positions: dict[str, int] = {}
         self.owed: dict[tuple[str, str, str], int] = {}
@@ -134,20 +233,45 @@ class State:
         ]
         return max(openings)[2] if openings else None
 
-    def balance(self, member: str, program: str) -> int:
-        return sum(points for _, points in self.accounts.get((member, program), ()))
+    def policy(self, program: str) -> Policy:
+        return self.policies.get(program, Policy())
 
-    def lots_after(self, member: str, program: str, changes: list[tuple[LotKey, int]]) -> Lots:
-        """The account's lots once these points came (or, negative, went)."""
-        lots: dict[LotKey, int] = defaultdict(int, self.accounts.get((member, program), ()))
-        for like, points in changes:
-            lots[like] += points
+    def held(self, member: str, program: str) -> Lots:
+        """What holds keep of this account."""
+        return tuple(
+            lot
+            for (_, _, of, _, _), hold in self.open_holds.items()
+            if (hold.member, of) == (member, program)
+            for lot in hold.lots
+        )
+
+    def free(self, member: str, program: str, day: int) -> Lots:
+        """The account's free lots; what has cooled down by this day is like what never waited."""
+        lots: dict[LotKey, int] = defaultdict(int)
+        for like, points in self.accounts.get((member, program), ()):
+            lots[like if like[4] > day else (*like[:4], 0)] += points
         return tuple(sorted((like, points) for like, points in lots.items() if points))
+
+    def change(self, member: str, program: str, changes: list[tuple[LotKey, int]], day: int) -> None:
+        """These points came or, negative, went."""
+        self.accounts[member, program] = (*self.free(member, program, day), *changes)
+        self.accounts[member, program] = self.free(member, program, day)
+
+    def balance(self, member: str, program: str) -> int:
+        free = self.accounts.get((member, program), ())
+        return sum(points for _, points in (*free, *self.held(member, program)))
+
+    def debits(self, who: str) -> int:
+        """Every leg it owes since genesis, and what it would owe for open holds."""
+        legs = sum(micros for (source, _, _), micros in self.owed.items() if source == who)
+        for (acceptor, _, program, _, _), hold in self.open_holds.items():
+            if self.programs[program].issuer == who != acceptor:
+                legs += sum(points * par for (_, points), par in zip(hold.lots, hold.pars, strict=True))
+        return legs
 
     def supply(self, program: str) -> int:
         said = {word: points for (of, word), points in self.tallies.items() if of == program}
-        came = ("issued.home", "issued.partner", "exchanged.in")
-        return sum(points if word in came else -points for word, points in said.items())
+        return sum(points if word in CAME else -points for word, points in said.items())
 
     def tally(self, program: str, word: str, points: int) -> None:
         self.tallies[program, word] = self.tallies.get((program, word), 0) + points

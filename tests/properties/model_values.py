@@ -25,10 +25,24 @@ POINTS_MAX = 10**9
 BALANCE_MAX = 10**15
 LOTS_MAX = 64
 LOTS_FROM_OTHERS_MAX = 32
+REFUNDS_MAX = 16
+FORGOTTEN_DAYS = 1_000
 PURPOSES = {
     "earn": {"transact", "till"},
+    "award": {"transact", "till"},
+    "return_order": {"transact", "till"},
+    "import_balance": {"govern"},
+    "adjust": {"govern"},
     "redeem": {"transact", "till"},
+    "hold": {"transact", "till"},
+    "capture": {"transact", "till"},
+    "release": {"transact", "till"},
+    "refund": {"transact", "till"},
+    "gift": {"transact"},
     "exchange": {"transact"},
+    "set_policy": {"govern"},
+    "set_till_limits": {"govern"},
+    "set_debit_cap": {"govern"},
     "enrol": {"custody"},
     "add_member_key": {"custody"},
     "replace_member_key": {"custody"},
@@ -49,7 +63,10 @@ PARAMETERS = {
     "commission_cap_micros": (50_000_000, 0, 10**12),
     "commission_floor_micros": (0, 0, 10**9),
     "consent_seconds_max": (86_400, 60, 2_592_000),
+    "debt_points_max": (100_000, 0, 10**9),
     "due_entries_max": (256, 1, 8_192),
+    "hold_seconds_max": (604_800, 60, 2_678_400),
+    "import_days": (400, 0, 3_650),
     "key_replacement_delay_seconds": (259_200, 0, 2_592_000),
     "not_after_seconds_max": (3_600, 10, 3_600),
     "occurred_lead_seconds": (300, 0, 3_600),
@@ -59,6 +76,8 @@ PARAMETERS = {
     "par_floor_micros": (10_000, 1, 5_000_000),
     "rate_notice_heights": (10, 1, 10_000_000),
     "reference_horizon_days": (400, 1, 800),
+    "refund_grace_days": (30, 0, 90),
+    "refund_horizon_days": (180, 1, 400),
 }
 """Name → default, least, greatest: the table of docs/spec/messages.md, which a test compares."""
 

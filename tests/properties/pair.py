@@ -33,12 +33,12 @@ class Pair:
         total = sum(points for _, _, _, points in lots)
         self.model.state.tally(program, "issued.home", total)
         self.model.state.accounts[member, program] = tuple(
-            ((expires, opened, series, 0), points) for expires, opened, series, points in lots
+            ((expires, opened, series, 0, 0), points) for expires, opened, series, points in lots
         )
-        rows = tuple(Lot(expires, opened, points, series, 0) for expires, opened, series, points in lots)
+        rows = tuple(Lot(expires, opened, 0, points, series, 0) for expires, opened, series, points in lots)
         state = self.machine.state
         state.begin()
-        state.put("account", f"{member}|{program}", Account(held=0, lots=rows, points=total))
+        state.put("account", f"{member}|{program}", Account(cooling=0, held=(), lots=rows, points=total))
         state.put("tally", f"{program}|issued.home", total)
         state.put("supply", program, total)
         state.commit()
@@ -71,18 +71,55 @@ class Pair:
             "series": "s0",
             "target": target,
         }
-        known = self.model.state.members[self.member]
-        pairs = self.history.alliance.member_pairs.get(self.member)
-        pairs = pairs or self.history.alliance.owned[known.custodian, "custody"]
-        message["consent"] = self.history.alliance.sign_consent(
+        self.agree(message, message["recipient"])
+        if message["recipient"] != self.member:
+            message["recipient_consent"] = self.welcome(message)
+        return self.ask("op", "transact", message)
+
+    def give(self, program: str, points: int, recipient: str) -> str:
+        message = {
+            "@type": "gift",
+            "member": self.member,
+            "occurred_at": self.model.time,
+            "points": points,
+            "program": program,
+            "recipient": recipient,
+            "reference": self.history.alliance.next_id("r"),
+        }
+        self.agree(message, recipient)
+        return self.ask("op", "transact", message)
+
+    def agree(self, message: dict[str, Any], counterparty: str) -> None:
+        """The member's consent to this, by their key, or their custodian's where they have none."""
+        alliance = self.history.alliance
+        custodian = self.model.state.members[self.member].custodian
+        pairs = alliance.member_pairs.get(self.member) or alliance.owned[custodian, "custody"]
+        message["consent"] = alliance.sign_consent(
             pairs[0],
             message,
-            "exchange",
-            counterparty=message["recipient"],
+            message["@type"],
+            counterparty=counterparty,
             expires=self.model.time,
-            nonce=self.history.alliance.new_nonce(),
-            points=points,
+            nonce=alliance.new_nonce(),
+            points=message["points"],
         )
-        sent = self.history.send("op", "transact", [message])
-        (code,) = self.execute(self.model.time, [sent])
+
+    def ask(self, sender: str, purpose: str, message: dict[str, Any]) -> str:
+        (code,) = self.execute(self.model.time, [self.history.send(sender, purpose, [message])])
         return code
+
+    def welcome(self, message: dict[str, Any]) -> dict[str, Any]:
+        """The recipient's consent to whatever arrives."""
+        name, alliance = message["recipient"], self.history.alliance
+        custodian = self.model.state.members[name].custodian
+        pairs = alliance.member_pairs.get(name) or alliance.owned[custodian, "custody"]
+        asked = {"@type": "receive", "member": name, "program": message["target"]}
+        return alliance.sign_consent(
+            pairs[0],
+            asked,
+            "receive",
+            counterparty=message["member"],
+            expires=self.model.time,
+            nonce=alliance.new_nonce(),
+            points=10**9,
+        )

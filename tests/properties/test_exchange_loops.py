@@ -130,7 +130,7 @@ class Market:
             "reference": self.alliance.next_id("r"),
         }
         (outcome,) = self.ask(self.programs[0], "transact", [earned])
-        for _, _, points, series, _ in outcome.get("lots", []):
+        for _, _, _, points, series, _ in outcome.get("lots", []):
             self.held[self.programs[0], series] = self.held.get((self.programs[0], series), 0) + points
 
     def par_at(self, slot: tuple[str, str], height: int) -> tuple[int, int, int]:
@@ -192,7 +192,7 @@ class Market:
             return False
         assert outcome["code"] == "OK", (outcome, message)
         for where, rows, sign in ((slot[0], outcome["lots"], -1), (target, outcome["received"], 1)):
-            for _, _, points, series, _ in rows:
+            for _, _, _, points, series, _ in rows:
                 left = self.held.pop((where, series), 0) + sign * points
                 if left:
                     self.held[where, series] = left

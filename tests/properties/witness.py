@@ -13,6 +13,15 @@ from typing import Any
 
 from tests.properties.model_state import Key, Member
 from tests.properties.model_values import FOREVER, canonical, day_of, is_signed, key_id_of
+from tests.properties.witness_points import (
+    REFUNDED,
+    RETURNED,
+    Kind,
+    Original,
+    check_kept_age,
+    count,
+    total,
+)
 
 Leaf = dict[str, Any]
 
@@ -25,10 +34,14 @@ class Witness:
         self.keys: dict[str, Key] = {}
         self.members: dict[str, Member] = {}
         self.issuers: dict[str, str] = {}
-        self.lots: dict[tuple[str, str], Counter[tuple[int, str]]] = {}
-        """(member, program) → (expires, series) → points, from the log alone."""
+        self.lots: dict[tuple[str, str], Counter[Kind]] = {}
+        """(member, program) → (expires, series, original) → free points, from the log alone."""
+        self.holds: dict[int, tuple[str, Leaf, list[list[Any]]]] = {}
+        """Index of an open hold → its sender, message and lots."""
+        self.originals: dict[int, Original] = {}
+        self.debts: Counter[tuple[str, str]] = Counter()
         self.positions: Counter[str] = Counter()
-        self.spent: set[tuple[str, str]] = set()
+        self.spent: set[tuple[str, int, str]] = set()
         self.seen = 0
         """How many times somebody's points became fewer."""
         for participant in participants:
@@ -41,25 +54,25 @@ class Witness:
     def read(self, leaves: list[bytes], time: int) -> None:
         """The leaves of one block."""
         block = json.loads(leaves[-1])
-        sender = ""
-        for data in leaves[:-1]:
+        sender, is_atomic = "", False
+        for index, data in enumerate(leaves[:-1], start=block["first"]):
             leaf = json.loads(data)
             if leaf["@type"] == "transaction":
-                sender = leaf["header"]["sender"]
+                sender, is_atomic = leaf["header"]["sender"], "atomic" in leaf["header"]
             elif leaf["outcome"]["code"] == "OK":
-                self.read_entry(sender, leaf["message"], leaf["outcome"], time, block["height"])
+                if leaf["@type"] == "system":
+                    sender = ""
+                self.index, self.time, self.height = index, time, block["height"]
+                self.read_entry(sender, leaf["message"], leaf["outcome"])
+            elif leaf["message"]["@type"] == "capture" and not is_atomic:
+                self.time = time
+                self.check_refused_capture(sender, leaf["message"], leaf["outcome"]["code"])
 
-    def read_entry(self, sender: str, message: Leaf, outcome: Leaf, time: int, height: int) -> None:
-        kind = message["@type"]
-        if kind in ("redeem", "exchange", "expire"):
-            self.seen += 1
-            self.check_word(sender, message, outcome, time, height)
-            self.move(message["member"], message["program"], outcome["lots"], -1)
-        if kind == "earn":
-            self.move(message["member"], message["program"], outcome.get("lots", []), 1)
-        elif kind == "exchange":
-            self.move(message["recipient"], message["target"], outcome["received"], 1)
-        elif kind == "open_program":
+    def read_entry(self, sender: str, message: Leaf, outcome: Leaf) -> None:
+        kind, height = message["@type"], self.height
+        if (read := getattr(self, f"read_{kind}", None)) is not None:
+            read(sender, message, outcome)
+        if kind == "open_program":
             self.issuers[message["program"]] = sender
         elif kind == "admit":
             self.register(message["participant"], message["keys"], height + 1)
@@ -68,7 +81,7 @@ class Witness:
         elif kind == "revoke_key":
             self.keys[message["key"]] = self.keys[message["key"]]._replace(valid_to=height + 1)
         elif kind in ("enrol", "add_member_key", "replace_member_key", "set_member_choice"):
-            self.read_member(sender, message, outcome, time)
+            self.read_member(sender, message, outcome, self.time)
         for leg in outcome.get("legs", ()):
             assert leg["micros"] > 0
             self.positions[leg["from"]] -= leg["micros"]
@@ -107,53 +120,167 @@ class Witness:
             signature=text["signature"],
         )
 
-    def check_word(self, sender: str, message: Leaf, outcome: Leaf, time: int, height: int) -> None:
-        """Somebody who may said that these points may go, or their day has passed."""
-        taken = sum(row[2] for row in outcome["lots"])
-        today = day_of(time, self.offset)
-        if message["@type"] == "expire":
-            assert all(row[0] <= message["day"] < today for row in outcome["lots"])
-            return
-        assert all(row[0] >= today for row in outcome["lots"])
-        member = self.members[message["member"]].at(time)
+    @property
+    def today(self) -> int:
+        return day_of(self.time, self.offset)
+
+    def check_word(self, sender: str, message: Leaf, outcome: Leaf) -> None:
+        """Somebody who may said that these points may go, and their day has not passed."""
+        self.seen += 1
+        assert all(row[0] >= self.today >= row[5] == 0 for row in outcome["lots"])
+        member = self.members[message["member"]].at(self.time)
         issuer = self.issuers[message["program"]]
         if "consent" not in message:
-            assert (message["@type"], sender, issuer) == ("redeem", member.custodian, member.custodian)
+            assert message["@type"] in ("redeem", "hold")
+            assert sender == issuer == member.custodian
             assert member.till_speaks
             return
         consent = message["consent"]
+        if member.public is not None and key_id_of(member.public) == consent["key"]:
+            assert issuer == member.custodian or member.waits_until <= self.time
+        named = {name: message[name] for name in ("least", "target") if name in message}
+        about = {"member": message["member"], "program": message["program"], "purpose": message["@type"]}
+        others = (message["recipient"],) if "recipient" in message else (sender, "any")
+        assert consent["counterparty"] in others
+        self.check_consent(consent, {**named, **about}, total(outcome["lots"]))
+        if "least" in message:
+            assert total(outcome["received"]) >= message["least"]
+
+    def check_consent(self, consent: Leaf, about: Leaf, points: int) -> None:
+        """Somebody who speaks for this member signed this, for so many points, for now, and once."""
+        member = self.members[about["member"]].at(self.time)
         public = member.public
-        if public is not None and key_id_of(public) == consent["key"]:
-            assert issuer == member.custodian or member.waits_until <= time
-        else:
+        if public is None or key_id_of(public) != consent["key"]:
             key = self.keys[consent["key"]]
             public = key.public
             assert (key.participant, key.purpose) == (member.custodian, "custody")
-            assert key.valid_from <= height < key.valid_to
+            assert key.valid_from <= self.height < key.valid_to
             assert member.public is None or member.custodian_speaks
-        named = {name: message[name] for name in ("least", "target") if name in message}
-        text = {
-            **consent,
-            **named,
-            "member": message["member"],
-            "program": message["program"],
-            "purpose": message["@type"],
-        }
-        self.check_signature(public, "consent", text)
-        others = (message["recipient"],) if "recipient" in message else (sender, "any")
-        assert consent["counterparty"] in others
-        assert taken <= consent["points"]
-        assert consent["expires"] >= time
-        assert (consent["key"], consent["nonce"]) not in self.spent
-        self.spent.add((consent["key"], consent["nonce"]))
-        if "least" in message:
-            assert sum(row[2] for row in outcome["received"]) >= message["least"]
+        self.check_signature(public, "consent", {**consent, **about})
+        assert points <= consent["points"]
+        assert consent["expires"] >= self.time
+        nonce = (consent["key"], day_of(consent["expires"], self.offset), consent["nonce"])
+        assert nonce not in self.spent
+        self.spent.add(nonce)
 
     def move(self, member: str, program: str, rows: list[list[Any]], sign: int) -> None:
-        held = self.lots.setdefault((member, program), Counter())
-        for expires, _, points, series, _ in rows:
-            assert points > 0
-            held[expires, series] += sign * points
-            assert held[expires, series] >= 0
-            if not held[expires, series]:
-                del held[expires, series]
+        free = self.lots.setdefault((member, program), Counter())
+        for kind, points in count(rows).items():
+            free[kind] += sign * points
+            assert free[kind] >= 0
+            if not free[kind]:
+                del free[kind]
+
+    def read_earn(self, sender: str, message: Leaf, outcome: Leaf) -> None:
+        """Points of a first life; what the account owed is repaid before it gets any."""
+        account = message["member"], message["program"]
+        lots = outcome.get("lots", [])
+        self.move(*account, lots, 1)
+        self.originals[self.index] = original = Original(sender, message, outcome)
+        repaid = outcome.get("repaid", 0)
+        assert original.points == repaid + total(lots)
+        assert repaid == min(original.points, self.debts[account])
+        self.debts[account] -= repaid
+        assert outcome.get("debt", self.debts[account]) == self.debts[account]
+        assert all(kind[2] == 0 for kind in original.gone)
+
+    read_award = read_earn
+
+    def read_import_balance(self, _sender: str, message: Leaf, outcome: Leaf) -> None:
+        assert all(row[2] == 0 and row[0] == message["expires_day"] for row in outcome["lots"])
+        self.move(message["member"], message["program"], outcome["lots"], 1)
+
+    def read_adjust(self, sender: str, message: Leaf, outcome: Leaf) -> None:
+        assert sender == self.issuers[message["program"]]
+        gives = message["direction"] == "give"
+        if not gives:
+            self.check_word(sender, message, outcome)
+        self.move(message["member"], message["program"], outcome["lots"], 1 if gives else -1)
+
+    def read_return_order(self, sender: str, message: Leaf, outcome: Leaf) -> None:
+        """Only what was earned on the goods goes, whoever asks; what is missing is owed or forgiven."""
+        account = message["member"], message["program"]
+        lots = outcome.get("lots", [])
+        self.originals[outcome["original"]].come_back(sender, message, outcome, RETURNED)
+        self.move(*account, lots, -1)
+        missing = outcome["points"] - total(lots)
+        if "debt" in outcome:
+            self.debts[account] += missing
+            assert missing
+        assert missing >= 0
+        assert outcome.get("debt", self.debts[account]) == self.debts[account]
+        assert all(row[0] >= self.today for row in lots)
+
+    def read_redeem(self, sender: str, message: Leaf, outcome: Leaf) -> None:
+        self.check_word(sender, message, outcome)
+        self.move(message["member"], message["program"], outcome["lots"], -1)
+        if message["@type"] == "hold":
+            self.holds[self.index] = (sender, message, outcome["lots"])
+        else:
+            self.originals[self.index] = Original(sender, message, outcome)
+        assert total(outcome["lots"]) == message["points"]
+
+    read_hold = read_redeem
+
+    def read_capture(self, sender: str, message: Leaf, outcome: Leaf) -> None:
+        """What was held is taken or goes back, by whom it was held for, in its time, once."""
+        holder, held, lots = self.holds.pop(outcome["original"])
+        rest = outcome.get("released", [])
+        assert (held["member"], held["program"]) == (message["member"], message["program"])
+        assert count(outcome.get("lots", [])) + count(rest) == count(lots)
+        over = outcome.get("expired", [])
+        assert count(over) == count([row for row in rest if row[0] < self.today])
+        self.move(held["member"], held["program"], [row for row in rest if row not in over], 1)
+        if message["@type"] == "lapse":
+            assert held["expires"] <= self.time
+            assert message["sender"] == holder
+            return
+        assert sender == holder
+        assert held["expires"] > self.time
+        if message["@type"] == "capture":
+            assert total(outcome["lots"]) == message["points"]
+            self.originals[self.index] = Original(sender, message, outcome)
+
+    read_release = read_lapse = read_capture
+
+    def check_refused_capture(self, sender: str, message: Leaf, code: str) -> None:
+        """Nobody is refused what a hold promised them, whatever caps, grants or policies have become."""
+        for holder, held, lots in self.holds.values():
+            if (
+                (holder, held["reference"]) == (sender, message["hold"])
+                and day_of(held["occurred_at"], self.offset) == message["hold_day"]
+                and all(held[name] == message[name] for name in ("member", "program"))
+                and held["expires"] > self.time
+                and total(lots) >= message["points"]
+            ):
+                assert code in ("OCCURRED_IN_FUTURE", "OCCURRED_TOO_LONG_AGO")
+
+    def read_refund(self, sender: str, message: Leaf, outcome: Leaf) -> None:
+        original = self.originals[outcome["original"]]
+        original.come_back(sender, message, outcome, REFUNDED)
+        original.take_back(outcome, self.today)
+        rows = outcome.get("lots", [])
+        assert total(rows) + total(outcome.get("expired", [])) == message["points"]
+        self.move(message["member"], message["program"], rows, 1)
+
+    def read_gift(self, sender: str, message: Leaf, outcome: Leaf) -> None:
+        self.check_word(sender, message, outcome)
+        self.move(message["member"], message["program"], outcome["lots"], -1)
+        self.move(message["recipient"], message["program"], outcome["lots"], 1)
+
+    def read_exchange(self, sender: str, message: Leaf, outcome: Leaf) -> None:
+        self.check_word(sender, message, outcome)
+        check_kept_age(outcome["lots"], outcome["received"])
+        self.move(message["member"], message["program"], outcome["lots"], -1)
+        self.move(message["recipient"], message["target"], outcome["received"], 1)
+        if message["recipient"] != message["member"]:
+            consent = message["recipient_consent"]
+            about = {"member": message["recipient"], "program": message["target"], "purpose": "receive"}
+            assert consent["counterparty"] == message["member"]
+            self.check_consent(consent, about, total(outcome["received"]))
+
+    def read_expire(self, _sender: str, message: Leaf, outcome: Leaf) -> None:
+        self.seen += 1
+        assert outcome["lots"]
+        assert all(row[0] == message["day"] < self.today for row in outcome["lots"])
+        self.move(message["member"], message["program"], outcome["lots"], -1)
