@@ -255,8 +255,8 @@ class Executor:
                 outcomes.append(encode(outcome_of(rejection)))
                 if is_atomic:
                     state.roll_back_atomic()
-                    outcomes = [*([_ABORTED] * number), outcomes[-1]]
-                    outcomes += [_ABORTED] * (header.count - number - 1)
+                    block.memo.clear()  # some of it may rest on writes that never happened
+                    outcomes = [_ABORTED] * number + outcomes[-1:] + [_ABORTED] * (header.count - number - 1)
                     applied = 0
                     break
                 continue

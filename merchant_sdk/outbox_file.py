@@ -7,11 +7,12 @@ anew by itself: what was signed may stand in it.
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from merchant_sdk.errors import ConfigurationError, OutboxError
@@ -104,8 +105,7 @@ class OutboxFile:
             self.synced.close()
 
     def _migrate(self) -> None:
-        if self.synced.execute("PRAGMA user_version").fetchone()[0] == _VERSION:
-            return
+        # Written even where nothing is to change: a disk that takes nothing is to be heard of now.
         with self.write() as write:
             version = write.execute("PRAGMA user_version").fetchone()[0]
             if version not in (0, 1, _VERSION):
@@ -120,8 +120,7 @@ class OutboxFile:
 
 def _connect(name: str) -> Connection:
     if name != MEMORY:
-        # It holds members' orders: only whoever runs the shop's software may read them.
-        os.close(os.open(name, os.O_RDWR | os.O_CREAT, 0o600))
+        _create(name)
     connection = sqlite3.connect(name, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
     if mode != ("memory" if name == MEMORY else "wal"):
@@ -130,6 +129,17 @@ def _connect(name: str) -> Connection:
         )
     connection.execute("PRAGMA synchronous = FULL")
     return connection
+
+
+def _create(name: str) -> None:
+    """The file is there and may be written."""
+    # A file that is there is never opened beside SQLite, not for a moment: closing it would take this
+    # process's locks off it (as POSIX has it), and another process would clear away a log still in use.
+    with suppress(FileExistsError):
+        # It holds members' orders: only whoever runs the shop's software may read them.
+        os.close(os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    if not os.access(name, os.R_OK | os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
 
 
 def _check(connection: Connection) -> None:

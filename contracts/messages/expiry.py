@@ -8,7 +8,7 @@ from ledger.values import Day, MemberId, ProgramId
 
 
 class Expire(Struct, frozen=True, forbid_unknown_fields=True, gc=False, tag="expire", tag_field="@type"):
-    """Every lot of this account whose day is at most `day` lapses."""
+    """Every lot of this account whose last day was `day` lapses."""
 
     day: Day
     member: MemberId

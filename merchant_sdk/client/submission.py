@@ -269,10 +269,8 @@ class Submitter(Generic[R]):
     async def _try_to_keep(self, act: Callable[..., object], *arguments: Any) -> None:
         """As `keep`, where what is being told weighs more than that the disk says no."""
         # The bytes stand in the outbox as before; whoever writes there next is told.
-        try:
+        with suppress(OutboxError):
             await self.keep(act, *arguments)
-        except OutboxError as e:
-            import sys; print("DBG", act, e, file=sys.stderr, flush=True)
 
     def _get_trusted_note(self) -> TrustedNote:
         return TrustedNote(self.trust.chain, self.trust.trusted_size, self.trust.note or "")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 
 import pytest
 
@@ -56,6 +58,24 @@ def test_only_who_has_it_in_hand_can_say_that_it_is_over(tmp_path, clock):
     assert second.mark_ended(ONE, why="refused") == 0
     first.close()
     second.close()
+
+
+def test_another_process_that_comes_and_goes_takes_nothing_from_under_us(tmp_path):
+    """Whoever closes a database last clears its log away; so it must see that we still have it open."""
+    path = tmp_path / "outbox.db"
+    first, second = Outbox(path), Outbox(path)
+    second.close()
+    log = path.with_name("outbox.db-wal")
+    first.put(ONE)
+    before = log.stat().st_ino
+    come_and_go = "import sys; from merchant_sdk.outbox import Outbox; Outbox(sys.argv[1]).close()"
+    subprocess.run([sys.executable, "-c", come_and_go, str(path)], check=True, timeout=60)
+    assert log.stat().st_ino == before
+    first.put(TWO)
+    first.close()
+    third = Outbox(path)
+    assert third.count_waiting("fresh") == 2
+    third.close()
 
 
 def test_what_was_signed_anew_is_found_under_its_first_id(outbox):

@@ -124,8 +124,7 @@ async def test_processes_and_threads_that_flush_at_once_take_each_transaction_on
         await shops.settle()
     outbox = Outbox(shops.outbox)
     left = (outbox.count_waiting("fresh"), outbox.count_queued("fresh"))
-    open_ = [line for line in shops.diary if line[0] == "resent" and line[2:] != ["done"]]
-    assert left == (0, 0), (open_, shops.log)
+    assert left == (0, 0), [line for line in shops.diary if line[0] == "resent" and line[2:] != ["done"]]
     outbox.close()
     done = shops.count_done()
     assert [done[order] for order in orders] == [1] * 40

@@ -12,6 +12,11 @@ from tests.properties.witness import Witness
 Outcome = dict[str, Any]
 
 
+def micros(outcome: Outcome, reason: str) -> int:
+    """What the legs of this reason come to."""
+    return sum(leg["micros"] for leg in outcome.get("legs", []) if leg["reason"] == reason)
+
+
 class Telling(Pair):
     """A founded alliance and a member of `fresh` with a key of their own.
 

@@ -250,5 +250,5 @@ class Story(Steps):
         self.execute(self.time, [])
 
 
-Story.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
+Story.TestCase.settings = settings(max_examples=45, stateful_step_count=40)
 TestStory = Story.TestCase

@@ -206,6 +206,18 @@ def test_two_programs_of_one_issuer_need_no_grant_and_make_no_debt(alliance):
     assert outcome.received == [Lot(20_057, alliance.height - 2, 0, 3, "twig-1", 0)]
 
 
+@pytest.mark.parametrize(("points", "code"), [(10**9, "OK"), (10**9 + 1, "AMOUNT_TOO_LARGE")])
+def test_one_exchange_brings_a_billion_points_at_most(alliance, points, code):
+    """One point of gold is worth five hundred of dust."""
+    for program, par in (("gold", 5_000_000), ("dust", 10_000)):
+        opened = OpenSeries(alliance.height + 1, 0, par, par, program, f"{program}-1")
+        alliance.must(FRESH, OpenProgram(program, program, 1_000_000), opened)
+    alliance.place(ANNA, "gold", Lot(NEVER, alliance.height, 0, 3_000_000, "gold-1", 0))
+    told = {"points": -(-points // 500), "program": "gold", "target": "dust"}
+    outcome = convert(alliance, rate_height=alliance.height, **told)
+    assert outcome.code == code
+
+
 def test_points_can_be_delivered_to_another_member(alliance):
     alliance.earn(ANNA, 100)
     assert convert(alliance, recipient=CLARA).code == "OK"

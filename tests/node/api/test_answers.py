@@ -165,7 +165,7 @@ async def test_points_past_their_day_are_shown_and_not_available(desk):
         answer = await client.get(f"/v1/members/{ANNA}/balances?program=leaf", headers=desk.asks("auditor"))
     (row,) = answer.json()["balances"]
     assert (row["points"], row["available"], row["held"]) == (740, 0, 0)
-    assert sum(lot[2] for lot in row["lots"]) == 740
+    assert sum(lot[3] for lot in row["lots"]) == 740
 
 
 async def test_pages_of_a_history_make_up_the_whole(traded):

@@ -20,7 +20,7 @@ async def test_a_quote_is_what_the_exchange_does(desk):
     entry = desk.core.find_order(FRESH, "swap-1")[0]
     outcome = msgspec.json.decode(desk.core.read_leaves(entry, entry + 1)[0])["outcome"]
     assert outcome["points"] == quote["points_taken"]
-    assert sum(lot[2] for lot in outcome["received"]) == quote["points_received"] == quote["least"]
+    assert sum(lot[3] for lot in outcome["received"]) == quote["points_received"] == quote["least"]
     assert "valid_to_height" not in quote
 
 

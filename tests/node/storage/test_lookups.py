@@ -51,18 +51,21 @@ class Truth:
             elif leaf.startswith(ENTRY_START):
                 self._add(index, MESSAGES.decode(ENTRY_DECODER.decode(leaf).message), sender)
             elif leaf.startswith(SYSTEM_START):
-                self._add(index, MESSAGES.decode(SYSTEM_DECODER.decode(leaf).message), "")
+                message = MESSAGES.decode(SYSTEM_DECODER.decode(leaf).message)
+                self._add(index, message, getattr(message, "sender", ""))
 
     def _add(self, index: int, message: Any, sender: str) -> None:
         concerned: dict[str, set[str]] = {}
         if hasattr(message, "member"):
             concerned.setdefault(message.member, set()).add(getattr(message, "program", ""))
         if hasattr(message, "recipient"):
-            concerned.setdefault(message.recipient, set()).add(message.target)
+            concerned.setdefault(message.recipient, set()).add(getattr(message, "target", message.program))
         for member, programs in concerned.items():
             self.history.setdefault(member, []).append((index, programs))
-        if hasattr(message, "reference"):
-            self.references.setdefault((sender, message.reference), []).append(index)
+        # An entry is found by the reference it takes, and by that of the order it completes or undoes.
+        for name in {getattr(message, field, None) for field in ("reference", "original", "hold")}:
+            if sender and name is not None:
+                self.references.setdefault((sender, name), []).append(index)
 
     def find_history(self, member: str, program: str | None, before: int, limit: int) -> list[int]:
         found = [

@@ -1,0 +1,1 @@
+"""A cinema's web shop, as an example of the SDK in an order system."""
