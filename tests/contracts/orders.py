@@ -130,5 +130,11 @@ def set_cap(alliance, participant, cap):
     alliance.must(OPERATOR, SetDebitCap(cap, participant))
 
 
+def exposure_of(alliance, participant=FRESH) -> int:
+    """Micros of the participant's room that are reserved for open holds."""
+    record = alliance.get("exposure", participant)
+    return record.held if record is not None else 0
+
+
 NO_CODE = {"consent": UNSET}
 """At the custodian's own till."""

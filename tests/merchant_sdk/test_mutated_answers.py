@@ -200,7 +200,9 @@ async def test_a_changed_answer_is_refused_or_what_comes_of_it_is_true(court, ki
     await court.ask(kind)
     endings: Counter[str] = Counter()
     fates: set[str] = set()
-    for number in range(DOSES[kind] * TIMES):
+    # A node gives one key 256 tokens in two minutes, and no more.
+    dose = DOSES[kind] * (TIMES if kind != "POST /v1/tokens" else 1)
+    for number in range(dose):
         if number % 2:
             court.go_back(lies.rng)
         court.liar.target = PATHS.get(kind, kind)
@@ -216,7 +218,7 @@ async def test_a_changed_answer_is_refused_or_what_comes_of_it_is_true(court, ki
             endings["true"] += 1
         court.liar.lie = None
         court.check_trust()
-    assert endings.total() == DOSES[kind] * TIMES
+    assert endings.total() == dose
     if kind == "POST /v1/transactions":
         # It stood in the log by then: nobody may call it refused or not sent.
         assert fates == {"unknown"}

@@ -13,30 +13,24 @@ from tests.contracts.cast import (
     ANNA,
     BORIS,
     DAY_MILLIS,
-    FRESH,
     PETROL,
     START,
     TODAY,
 )
 from tests.contracts.orders import (
+    WEEK_MILLIS,
     capture,
+    exposure_of,
     release,
     set_aside,
 )
 from tests.contracts.purchases import spend
-
-WEEK = 604_800_000
 
 
 def lapses(alliance) -> list:
     """What the next block does by itself."""
     block = alliance.cut()
     return [read_leaf(leaf) for leaf in block.leaves if leaf.startswith(b'{"@type":"system"')]
-
-
-def exposure_of(alliance, name=FRESH) -> int:
-    record = alliance.get("exposure", name)
-    return record.held if record is not None else 0
 
 
 #   milliseconds from the hold's end to the capture
@@ -87,7 +81,7 @@ def test_a_lapsed_holds_points_can_be_spent_in_the_very_block(alliance):
 
 def test_a_held_lot_does_not_expire_while_it_is_held(alliance):
     alliance.place(ANNA, "leaf", Lot(TODAY, 5, 0, 100, "leaf-1", 0))
-    set_aside(alliance, PETROL, expires=START + WEEK)
+    set_aside(alliance, PETROL, expires=START + WEEK_MILLIS)
     alliance.wait(days=3)
     assert lapses(alliance) == []
     assert alliance.points(ANNA) == 100
@@ -104,7 +98,7 @@ RELEASED = [(0, None), (1, [Lot(TODAY, 5, 0, 60, "leaf-1", 0)])]
 def test_a_lot_released_after_its_day_lapses_at_once(alliance, days, expired):
     lots = [Lot(TODAY, 5, 0, 60, "leaf-1", 0), Lot(TODAY + 1, 5, 0, 60, "leaf-1", 0)]
     alliance.place(ANNA, "leaf", *lots)
-    set_aside(alliance, PETROL, expires=START + WEEK)
+    set_aside(alliance, PETROL, expires=START + WEEK_MILLIS)
     alliance.wait(days=days)
     outcome = release(alliance, PETROL)
     assert (outcome.code, outcome.points) == ("OK", 100)
@@ -118,7 +112,7 @@ def test_a_lot_released_after_its_day_lapses_at_once(alliance, days, expired):
 def test_what_a_capture_leaves_over_lapses_where_its_day_has_passed(alliance):
     lots = [Lot(TODAY, 5, 0, 60, "leaf-1", 0), Lot(TODAY + 9, 5, 0, 60, "leaf-1", 0)]
     alliance.place(ANNA, "leaf", *lots)
-    set_aside(alliance, PETROL, expires=START + WEEK)
+    set_aside(alliance, PETROL, expires=START + WEEK_MILLIS)
     alliance.wait(days=1)
     outcome = capture(alliance, PETROL, points=50)
     assert outcome.lots == [Lot(TODAY, 5, 0, 50, "leaf-1", 0)]
