@@ -23,7 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from merchant_sdk import Allowance, CommonpointError, Merchant
+from merchant_sdk import Allowance, CommonpointError, Merchant, PointsCode
 
 # The book has the ledger's word for what was asked, but for two that can be seen there in two ways.
 KINDS = {"finish": ("capture", "release"), "cancel": ("release", "refund")}
@@ -116,14 +116,14 @@ class Till:
         call = partial(self.shop.earn, member, amount, order)
         self.attempt(order, "earn", f"sale {amount} {member}", call)
 
-    def pay(self, order: str, code: str, points: int, amount: str | None) -> None:
+    def pay(self, order: str, code: PointsCode | str, points: int, amount: str | None) -> None:
         """Points as payment; `amount` is the order's total."""
         if self.book.find(order, "spend")[1] == "done":
             raise Refused(f"{order}: it was paid without a line already")
         call = partial(self.shop.redeem, code, points, order, amount=amount)
         self.attempt(order, "redeem", f"pay {points}", call)
 
-    def hold(self, order: str, code: str, points: int) -> None:
+    def hold(self, order: str, code: PointsCode | str, points: int) -> None:
         """Before the pump is released."""
         self.attempt(order, "hold", f"hold {points}", partial(self.shop.hold, code, points, order))
 
@@ -167,7 +167,7 @@ class Till:
         call = partial(self.shop.return_order, order, number, amount)
         self.attempt(number, "return_order", f"return {amount} of {order}", call)
 
-    def reserve(self, code: str, points: int) -> None:
+    def reserve(self, code: PointsCode | str, points: int) -> None:
         """Points that can be spent while the line is down. It has no number: pressed twice is two."""
         allowance = self.shop.reserve(code, points)
         self.say("DONE", f"{points} points of {allowance.member} can be spent here without a line")
@@ -256,7 +256,7 @@ COMMANDS: dict[str, tuple[Callable[..., object], str]] = {
 
 
 def work(till: Till, words: list[str]) -> None:
-    """One line of the cashier's. For the code `-`, the next line is what was scanned, spaces included."""
+    """A line of the cashier's. For the code `-` the next one is scanned: a code, never just a member's id."""
     parser = argparse.ArgumentParser(prog="till", add_help=False)
     verbs = parser.add_subparsers(required=True)
     for verb, (act, form) in COMMANDS.items():
@@ -269,7 +269,7 @@ def work(till: Till, words: list[str]) -> None:
     try:
         given = vars(parser.parse_args(words))
         if given.get("code") == "-":
-            given["code"] = sys.stdin.readline().strip("\r\n")
+            given["code"] = PointsCode.decode(sys.stdin.readline().strip("\r\n"))
         given.pop("act")(till, **given)
     except SystemExit:
         till.say("MISTYPED", "nothing was tried")

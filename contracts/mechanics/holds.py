@@ -1,7 +1,7 @@
 """Holds on their way back: what a release, a lapse and the rest of a capture have in common.
 
-What goes back joins what is free; what is past its day by then lapses at once, since it had its time. The
-issuer's room that the hold had reserved is given back with it.
+What goes back joins what is free, once the account's debt is repaid; what is past its day by then lapses at
+once, since it had its time. The issuer's room that the hold had reserved is given back with it.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from contracts.mechanics.debts import Repayment, repay_first
 from contracts.mechanics.exposure import unreserve
 from contracts.mechanics.lots import get_account, get_arrivals
 from contracts.mechanics.records import HOLD, HoldRecord
 from contracts.mechanics.spending import compute_gross
 from ledger.outcome import Lot
-from ledger.posting import EXPIRED, Posting, get_account_key, held_by
+from ledger.posting import CLAWED_BACK, EXPIRED, Posting, get_account_key, held_by
 from ledger.rule import BlockContext
 from ledger.state import DUE_TABLE, StateView
 
@@ -30,6 +31,7 @@ class Return(NamedTuple):
     """Those that lapse at once."""
     balance: int
     """Points on the account after it, captures not yet counted."""
+    repayment: Repayment
 
 
 def give_back(
@@ -37,12 +39,15 @@ def give_back(
 ) -> Return:
     """Held lots become free, or lapse where their day is over."""
     account = get_account(state, block, member, program)
-    living = [lot for lot in lots if lot.expires >= block.day]
+    account_key = get_account_key(member, program)
     expired = [lot for lot in lots if lot.expires < block.day]
-    postings = [Posting(program, held_by(member), member, lot) for lot in living]
+    repayment = repay_first(state, account_key, [lot for lot in lots if lot.expires >= block.day])
+    postings = [Posting(program, held_by(member), member, lot) for lot in repayment.lots]
+    postings += [Posting(program, held_by(member), CLAWED_BACK, lot) for lot in repayment.paid]
     postings += [Posting(program, held_by(member), EXPIRED, lot) for lot in expired]
-    changes = get_arrivals(block, account, get_account_key(member, program), living)
-    return Return(postings, changes, expired, account.points - sum(lot.points for lot in expired))
+    changes = [*repayment.changes, *get_arrivals(block, account, account_key, repayment.lots)]
+    gone = sum(lot.points for lot in (*expired, *repayment.paid))
+    return Return(postings, changes, expired, account.points - gone, repayment)
 
 
 def end_hold(

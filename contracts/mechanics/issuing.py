@@ -12,15 +12,16 @@ from typing import Any, NamedTuple
 from msgspec import UNSET
 
 from contracts.mechanics.clearing import compute_accrual_fee, make_accrual_legs
+from contracts.mechanics.debts import repay_first
 from contracts.mechanics.exposure import check_legs
 from contracts.mechanics.lots import check_room, get_account, get_arrivals
 from contracts.mechanics.policies import compute_spendable_from
-from contracts.mechanics.records import DEBT, EARNED, Earned, Policy
+from contracts.mechanics.records import EARNED, Earned, Policy
 from contracts.mechanics.references import Taken
 from contracts.mechanics.terms import SeriesTerms, Terms
 from contracts.messages.reject_codes import OK
 from ledger.outcome import Lot, Outcome
-from ledger.posting import CLAWED_BACK, ISSUED_HOME, ISSUED_PARTNER, Posting, get_account_key, with_points
+from ledger.posting import CLAWED_BACK, ISSUED_HOME, ISSUED_PARTNER, Posting, get_account_key
 from ledger.rule import Asked, Decision
 from ledger.state import StateView
 
@@ -55,10 +56,8 @@ def issue_points(
     account = get_account(state, block, issue.member, issue.program)
     day = compute_spendable_from(policy, day=block.day, expires=series.expires)
     lot = Lot(series.expires, series.opened, 0, issue.points, series.series, day)
-    owed: int = state.get(DEBT, account_key) or 0 if issue.points else 0
-    repaid = min(owed, issue.points)
-    arrived = [with_points(lot, issue.points - repaid)] if issue.points > repaid else []
-    check_room(account, arrived)
+    repayment = repay_first(state, account_key, [lot] if issue.points else [])
+    check_room(account, repayment.lots)
     is_home = asked.sender == terms.issuer
     legs = []
     par_accrue = fee = 0
@@ -69,20 +68,32 @@ def issue_points(
         check_legs(state, asked.sender, legs, code="DEBIT_CAP")
 
     source = ISSUED_HOME if is_home else ISSUED_PARTNER
-    postings = [Posting(issue.program, source, issue.member, new) for new in arrived]
-    if repaid:
-        postings.append(Posting(issue.program, source, CLAWED_BACK, with_points(lot, repaid)))
-        changes.append((DEBT, account_key, owed - repaid or None))
-    changes += get_arrivals(block, account, account_key, arrived)
-    earned = Earned(asked.index, taken.content, issue.amount, fee, lot, issue.member, par_accrue, 0, ())
-    changes.append((EARNED, taken.key, earned))
+    postings = [Posting(issue.program, source, issue.member, new) for new in repayment.lots]
+    postings += [Posting(issue.program, source, CLAWED_BACK, paid) for paid in repayment.paid]
+    earned = Earned(
+        index=asked.index,
+        content=taken.content,
+        amount=issue.amount,
+        fee=fee,
+        lot=lot,
+        member=issue.member,
+        par_accrue=par_accrue,
+        returned=0,
+        taken=0,
+        undone=(),
+    )
+    changes += [
+        *repayment.changes,
+        *get_arrivals(block, account, account_key, repayment.lots),
+        (EARNED, taken.key, earned),
+    ]
     outcome = Outcome(
-        balance=account.points + issue.points - repaid,
+        balance=account.points + sum(new.points for new in repayment.lots),
         code=OK,
-        debt=owed - repaid if repaid else UNSET,
+        debt=repayment.debt,
         legs=legs or UNSET,
-        lots=arrived or UNSET,
+        lots=repayment.lots or UNSET,
         points=issue.points,
-        repaid=repaid or UNSET,
+        repaid=repayment.repaid,
     )
     return Decision(outcome, postings, changes)

@@ -156,6 +156,8 @@ class Earned(Struct, frozen=True, array_like=True):
     """What the partner paid the issuer a point; 0 at home."""
     returned: int
     """Micros of goods that came back so far."""
+    taken: int
+    """Points really taken back for them so far: for these the partner was paid back."""
     undone: tuple[Undone, ...]
 
 

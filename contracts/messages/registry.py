@@ -29,7 +29,8 @@ GrantKind = Literal["earn", "redeem", "exchange_out", "exchange_in", "custody"]
 ParameterName = Annotated[str, Meta(pattern=r"\A[a-z][a-z_]{2,62}\Z", max_length=63)]
 ParameterValue = Annotated[int, Meta(ge=0, le=INTEGER_MAX)]
 SpendPerPoint = Annotated[int, Meta(ge=333_334, le=10**12)]
-ExpiryMonths = Annotated[int, Meta(ge=0, le=120)]
+ExpiryMonths = Annotated[int, Meta(ge=0, le=48)]
+"""0 = never. One lot for each month that is not over yet: with more, buying monthly would fill an account."""
 
 
 class ParticipantKey(Struct, frozen=True, forbid_unknown_fields=True, gc=False):

@@ -70,6 +70,8 @@ def capture(state: StateView, asked: Asked, message: Capture) -> Decision:
     # CHECK: the hold and that it is open, then the points. Nothing else: a valid hold can be captured.
     block = asked.block
     key, found, content = _find_open_hold(state, asked, message)
+    if found.expires <= block.time:
+        raise Rejected("HOLD_FINAL", expires=found.expires, time=block.time)
     lots, rest = split_lots(found.lots, message.points)
     if sum(lot.points for lot in lots) < message.points:
         raise Rejected("CAPTURE_ABOVE_HOLD", points=message.points)
@@ -97,17 +99,19 @@ def capture(state: StateView, asked: Asked, message: Capture) -> Decision:
     outcome = Outcome(
         balance=back.balance - message.points,
         code=OK,
+        debt=back.repayment.debt,
         expired=back.expired or UNSET,
         legs=legs or UNSET,
         lots=lots,
         original=found.index,
         released=rest or UNSET,
+        repaid=back.repayment.repaid,
     )
     return Decision(outcome, postings + back.postings, changes)
 
 
 def release(state: StateView, asked: Asked, message: Release) -> Decision:
-    """Give all that is held back."""
+    """Give all that is held back: also when its time has come, as long as it has not lapsed."""
     key, found, content = _find_open_hold(state, asked, message)
     return _undo(state, asked.block, message, found, key=key, content=content, index=asked.index)
 
@@ -143,10 +147,12 @@ def _undo(
     outcome = Outcome(
         balance=back.balance,
         code=OK,
+        debt=back.repayment.debt,
         expired=back.expired or UNSET,
         original=found.index,
         points=sum(lot.points for lot in found.lots),
         released=list(found.lots),
+        repaid=back.repayment.repaid,
     )
     return Decision(outcome, back.postings, changes)
 
@@ -166,7 +172,7 @@ def _find_open_hold(
     content = compute_content(asked, message)
     if found.final_content == content:
         raise Rejected("ALREADY_DONE", first=found.final_index)
-    if found.final_content or found.expires <= asked.block.time:
+    if found.final_content:
         raise Rejected("HOLD_FINAL", hold=message.hold)
     return key, found, content
 

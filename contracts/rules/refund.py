@@ -2,9 +2,9 @@
 
 In reverse order of consumption, so that what was taken first, and lapses first, comes back last. A lot whose
 day has passed meanwhile may be used once more, until its original day and the grace period: one grace, never
-two, and past that it lapses at once. Elsewhere acceptor and operator pay the issuer back what they had of it,
-at the rate of then; all parts together make up exactly the whole. Closed windows never reopen: these are new
-debts.
+two, and past that it lapses at once. What the account owes is repaid first. Elsewhere acceptor and operator
+pay the issuer back what they had of it, at the rate of then; all parts together make up exactly the whole.
+Closed windows never reopen: these are new debts.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from contracts.mechanics.clearing import compute_share, make_refund_legs
+from contracts.mechanics.debts import repay_first
 from contracts.mechanics.lots import check_room, get_account, get_arrivals, reads_account, split_lots
 from contracts.mechanics.originals import check_parts, find_original, get_original_key
 from contracts.mechanics.parameters import get_parameter
@@ -26,7 +27,7 @@ from contracts.messages.reject_codes import OK
 from contracts.messages.returns import Refund
 from ledger.errors import Rejected
 from ledger.outcome import Leg, Lot, Outcome
-from ledger.posting import EXPIRED, REFUNDED_ELSEWHERE, REFUNDED_HOME, Posting, get_account_key
+from ledger.posting import CLAWED_BACK, EXPIRED, REFUNDED_ELSEWHERE, REFUNDED_HOME, Posting, get_account_key
 from ledger.rule import Asked, BlockContext, Decision, Rule
 from ledger.state import Key, StateView
 
@@ -48,8 +49,10 @@ def refund(state: StateView, asked: Asked, message: Refund) -> Decision:
     restored, expired = restore_lots(
         reversed(back), day=block.day, grace_days=get_parameter(state, block, "refund_grace_days")
     )
+    account_key = get_account_key(message.member, message.program)
     account = get_account(state, block, message.member, message.program)
-    check_room(account, restored)
+    repayment = repay_first(state, account_key, restored)
+    check_room(account, repayment.lots)
 
     # POST
     legs: list[Leg] = []
@@ -58,19 +61,23 @@ def refund(state: StateView, asked: Asked, message: Refund) -> Decision:
     if not is_home:
         legs = _compute_legs(asked, spent, issuer=issuer, out=out, still_out=still_out)
     source = REFUNDED_HOME if is_home else REFUNDED_ELSEWHERE
-    postings = [Posting(message.program, source, message.member, lot) for lot in restored]
+    postings = [Posting(message.program, source, message.member, lot) for lot in repayment.lots]
+    postings += [Posting(message.program, source, CLAWED_BACK, lot) for lot in repayment.paid]
     postings += [Posting(message.program, source, EXPIRED, lot) for lot in expired]
     changes: list[Any] = [
         (table, key, replace(spent, refunded=refunded, undone=(*spent.undone, part))),
-        *get_arrivals(block, account, get_account_key(message.member, message.program), restored),
+        *repayment.changes,
+        *get_arrivals(block, account, account_key, repayment.lots),
     ]
     outcome = Outcome(
-        balance=account.points + sum(lot.points for lot in restored),
+        balance=account.points + sum(lot.points for lot in repayment.lots),
         code=OK,
+        debt=repayment.debt,
         expired=expired or UNSET,
         legs=legs or UNSET,
-        lots=restored or UNSET,
+        lots=repayment.lots or UNSET,
         original=spent.index,
+        repaid=repayment.repaid,
     )
     return Decision(outcome, postings, changes)
 

@@ -3,8 +3,9 @@
 Measured by the amounts, cumulatively: when all of the order is back, all of its points are due, in however
 many parts. They are taken from the very lot they were earned in, then from the program's other lots, soonest
 expiry first. What the member no longer has is owed, forgiven, or stands in the way, as the issuer chose; so
-nobody earns, spends and returns at a profit. A partner gets back what it paid for the points, whatever
-becomes of the shortfall: that choice is the issuer's, and so is its cost.
+nobody earns, spends and returns at a profit. A partner gets back what it paid for the points that are really
+taken, since of these the issuer is relieved, and of no others: else a partner could earn, redeem at its own
+till and return, all at the issuer's expense.
 """
 
 from __future__ import annotations
@@ -40,29 +41,27 @@ def return_order(state: StateView, asked: Asked, message: ReturnOrder) -> Decisi
     if returned > earned.amount:
         raise Rejected("REFUND_ABOVE_ORIGINAL", returned=returned, amount=earned.amount)
     check_parts(earned)
-    due_before, due_after = (
-        compute_share(earned.lot.points, part=earned.amount, before=0, after=amount)
-        for amount in (earned.returned, returned)
-    )
-    due = due_after - due_before
+    due = compute_share(earned.lot.points, part=earned.amount, before=earned.returned, after=returned)
     account = get_account(state, block, message.member, message.program)
     lots, shortfall = _find_lots(account, earned.lot, due, day=block.day)
     account_key = get_account_key(message.member, message.program)
     changes, debt = _settle_shortfall(state, asked, message.program, account_key, shortfall)
 
     # POST
+    gone = due - shortfall
+    taken = earned.taken + gone
     changes += [
-        (table, key, replace(earned, returned=returned, undone=(*earned.undone, part))),
+        (table, key, replace(earned, returned=returned, taken=taken, undone=(*earned.undone, part))),
         *get_departures(block, account, account_key, lots),
     ]
     legs = make_accrual_return_legs(
         asked,
         issuer=get_terms(state, block, message.program).issuer,
-        accrual=due * earned.par_accrue,
-        fee=compute_share(earned.fee, part=earned.lot.points, before=due_before, after=due_after),
+        accrual=gone * earned.par_accrue,
+        fee=compute_share(earned.fee, part=earned.lot.points, before=earned.taken, after=taken),
     )
     outcome = Outcome(
-        balance=account.points - (due - shortfall),
+        balance=account.points - gone,
         code=OK,
         debt=UNSET if debt is None else debt,
         legs=legs or UNSET,

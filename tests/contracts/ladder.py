@@ -163,7 +163,7 @@ class Attempt:
         elif not hasattr(message, "original") and not hasattr(message, "hold"):
             records = {
                 REFERENCE: ReferenceRecord(FIRST, content),
-                EARNED: Earned(FIRST, content, 0, 0, lot, member, 0, 0, ()),
+                EARNED: Earned(FIRST, content, 0, 0, lot, member, 0, 0, 0, ()),
                 SPENT: Spent(FIRST, content, 0, (), member, (), 0, ()),
                 HOLD: HoldRecord(FIRST, content, 1, (), member, (), "lapse", 0),
             }

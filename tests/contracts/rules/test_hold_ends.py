@@ -33,13 +33,19 @@ def lapses(alliance) -> list:
     return [read_leaf(leaf) for leaf in block.leaves if leaf.startswith(b'{"@type":"system"')]
 
 
-#   milliseconds from the hold's end to the capture
-AT_THE_END = [(-1, "OK"), (0, "HOLD_FINAL"), (1, "HOLD_FINAL")]
+#   milliseconds from the hold's end, what ends it, code
+AT_THE_END = [
+    (-1, capture, "OK"),
+    (0, capture, "HOLD_FINAL"),
+    (1, capture, "HOLD_FINAL"),
+    (-1, release, "OK"),
+    (0, release, "OK"),
+    (1, release, "OK"),
+]
 
 
-@pytest.mark.parametrize("end", [capture, release])
-@pytest.mark.parametrize(("late", "code"), AT_THE_END)
-def test_a_hold_can_be_ended_until_just_before_its_end(alliance, late, code, end):
+@pytest.mark.parametrize(("late", "end", "code"), AT_THE_END)
+def test_a_hold_is_captured_before_its_end_and_released_until_it_lapses(alliance, late, code, end):
     """START is no full minute, so the hold has not lapsed yet; it cannot be captured all the same."""
     alliance.earn(ANNA, 100)
     set_aside(alliance, PETROL, expires=START + 1_000)

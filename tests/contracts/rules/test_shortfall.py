@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from ledger.outcome import Leg, Lot
 from tests.contracts.alliance import Alliance
-from tests.contracts.cast import ANNA, BORIS, FRESH, PETROL
-from tests.contracts.orders import release, return_goods, set_aside, set_policy
+from tests.contracts.cast import ANNA, BORIS, FRESH, PETROL, TODAY
+from tests.contracts.orders import refund, release, return_goods, set_aside, set_policy
 from tests.contracts.purchases import buy, spend
 
 EARNED = Lot(20_057, 5, 0, 40, "leaf-1", 0)
@@ -24,8 +24,35 @@ def test_what_is_held_is_not_taken_and_is_owed_instead(alliance):
     set_aside(alliance, PETROL, points=30)
     outcome = return_goods(alliance)
     assert (outcome.lots, outcome.debt, outcome.balance) == ([replace(EARNED, points=10)], 30, 30)
-    assert release(alliance, PETROL).code == "OK"
-    assert (alliance.points(ANNA), debt_of(alliance)) == (30, 30)
+    given_back = release(alliance, PETROL)
+    assert (given_back.repaid, given_back.debt, given_back.balance) == (30, 0, 0)
+    assert (alliance.points(ANNA), debt_of(alliance)) == (0, 0)
+
+
+def test_what_comes_back_repays_before_it_can_be_spent(alliance):
+    """Earn, spend, bring the first order back and then the second: nothing is left to spend."""
+    buy(alliance)
+    spend(alliance, points=40)
+    assert return_goods(alliance).debt == 40
+    first = refund(alliance, points=25)
+    assert (first.lots, first.repaid, first.debt, first.balance) == (UNSET, 25, 15, 0)
+    second = refund(alliance, points=15, reference="again")
+    assert (second.lots, second.repaid, second.debt, second.balance) == (UNSET, 15, 0, 0)
+    assert alliance.get("tally", "leaf|clawed_back") == 40
+
+
+def test_of_what_comes_back_a_debt_takes_the_first_lots(alliance):
+    alliance.earn(ANNA, 100)
+    alliance.wait(days=40)
+    buy(alliance, occurred_at=alliance.time)
+    set_aside(alliance, PETROL, points=140, expires=alliance.time + 60_000, occurred_at=alliance.time)
+    returned = return_goods(alliance, original_day=TODAY + 40, occurred_at=alliance.time)
+    assert (returned.lots, returned.debt) == (UNSET, 40)
+    outcome = release(alliance, PETROL, hold_day=TODAY + 40, occurred_at=alliance.time)
+    assert (outcome.repaid, outcome.debt, outcome.balance) == (40, 0, 100)
+    assert [lot.points for lot in outcome.released] == [100, 40]
+    assert [lot.points for lot in alliance.lots(ANNA)] == [60, 40]
+    alliance.check()
 
 
 #   the program's choice, code, what the account owes, points left of 15
@@ -40,8 +67,8 @@ def test_what_is_missing_is_owed_forgiven_or_in_the_way(alliance, choice, code, 
     outcome = return_goods(alliance, PETROL)
     assert (outcome.code, outcome.debt) == (code, debt or UNSET)
     assert (debt_of(alliance), alliance.points(ANNA)) == (debt, left)
-    # Whatever the issuer chose, the partner is paid for all of it.
-    assert outcome.legs == ([Leg(FRESH, 420_000, "earn_return", PETROL)] if code == "OK" else UNSET)
+    # Of the fifteen that were there the issuer is relieved, and pays for them; of no others.
+    assert outcome.legs == ([Leg(FRESH, 157_500, "earn_return", PETROL)] if code == "OK" else UNSET)
 
 
 def test_a_return_that_is_wholly_covered_is_never_blocked(alliance):

@@ -32,7 +32,7 @@ from tests.node.crash.witness import answers_in
 from tests.node.engine.town import RULEBOOK, Town
 
 SHARES = 2
-STATES = 5_300 if FULL else 200
+STATES = 5_600 if FULL else 200
 """To be looked at by each of the shares."""
 LONG_STATES = 700
 """Likewise where files are long."""
@@ -127,6 +127,7 @@ def search(
             found.points + one["points"],
             found.traded + one["traded"],
         )
+    print(f"{len(found.states)} states at {found.points} points, {found.traded} traded on")
     return found
 
 
@@ -204,7 +205,8 @@ def test_no_power_cut_loses_what_was_acknowledged_when_write_ahead_logs_are_long
     long = record(tmp_path_factory.mktemp("long"), repository, count=900)
     found = search(long, repository, states=LONG_STATES)
     assert found.failures == []
-    assert len(found.states) >= 0.9 * SHARES * LONG_STATES
+    # Two shares may come upon the same state; it counts once.
+    assert len(found.states) >= LONG_STATES
 
 
 def test_with_a_sync_left_out_the_search_finds_an_acknowledgement_that_is_lost(recorded, repository):
