@@ -197,7 +197,7 @@ class Crowd(Dice):
                 AddKey(public_of(pick(KEYS)), pick(PURPOSES)),
                 RevokeKey(pick(KEYS).key_id),
                 OpenProgram("New", program, pick([333_334, 10**6, 10**12])),
-                OpenSeries(height, pick([0, 1, 3, 12, 120]), accrue, redeem, program, series),
+                OpenSeries(height, pick([0, 1, 3, 12, 48]), accrue, redeem, program, series),
                 AnnouncePar(height, accrue, redeem, program, series),
                 Grant(
                     pick([0, 100]),

@@ -12,11 +12,13 @@ from tests.properties.model_lots import (
     Changes,
     check_balance,
     check_room,
+    find_arriving,
     find_spendable,
     give,
     make_legs,
     make_outcome,
     make_rows,
+    repay,
     take,
 )
 from tests.properties.model_references import content_of, find_again, find_original, slot_of
@@ -72,9 +74,7 @@ def issue(state: State, block: Block, sender: str, message: Message, points: int
     if points > POINTS_MAX:
         reject("AMOUNT_TOO_LARGE")
     like = make_new_lot(state, block, program, cools=True)
-    debt = state.debts.get(account, 0)
-    repaid = min(points, debt)
-    gains = [(like, points - repaid)] if points > repaid else []
+    gains, repaid = find_arriving(state, account, [(like, points)] if points else [])
     check_room(state, block, account, gains)
     check_balance(state, account, gains)
     par_accrue = series.par_at(block.height)[1]
@@ -86,17 +86,15 @@ def issue(state: State, block: Block, sender: str, message: Message, points: int
         legs, fee = [], 0
     check_cap(state, sender, sum(leg["micros"] for leg in legs), "DEBIT_CAP")
     give(state, block, account, gains)
-    state.debts[account] = debt - repaid
+    changed = repay(state, account, repaid)
     state.tally(program, "issued.home" if is_home else "issued.partner", points)
-    state.tally(program, "clawed_back", repaid)
     state.owe(legs)
     use_grants(state, block, grants)
     if is_home and message["@type"] == "award":
         use_bonus(state, block, program, points)
     state.earned[slot_of(block, sender, message)] = Earned(
-        block.index, member, message.get("amount", 0), points, like, par_accrue, fee, 0, ()
+        block.index, member, message.get("amount", 0), points, like, par_accrue, fee, 0, 0, ()
     )
-    changed = {"debt": debt - repaid, "repaid": repaid} if repaid else {}
     return make_outcome(state, account, legs=legs, lots=make_rows(gains), points=points, **changed)
 
 
@@ -126,7 +124,8 @@ def return_order(state: State, block: Block, sender: str, message: Message) -> d
     after = floor_of(earned.points * (earned.returned + amount), earned.amount)
     due = after - before
     taken = find_clawed_back(state, block, earned, program, due)
-    missing = due - sum(points for _, points in taken)
+    gone = sum(points for _, points in taken)
+    missing = due - gone
     shortfall = state.policy(program).shortfall
     if missing and shortfall == "block":
         reject("CLAWBACK_BLOCKED")
@@ -137,19 +136,22 @@ def return_order(state: State, block: Block, sender: str, message: Message) -> d
             reject("DEBT_LIMIT")
     fee = 0
     if earned.points:
-        fee = floor_of(earned.fee * after, earned.points) - floor_of(earned.fee * before, earned.points)
+        fee = floor_of(earned.fee * (earned.taken + gone), earned.points)
+        fee -= floor_of(earned.fee * earned.taken, earned.points)
     issuer = state.programs[program].issuer
     legs = make_legs(
-        ("earn_return", issuer, sender, due * earned.par_accrue),
+        ("earn_return", issuer, sender, gone * earned.par_accrue),
         ("accrual_fee_return", block.operator, sender, fee),
     )
     take(state, block, (member, program), taken)
-    state.tally(program, "clawed_back", due - missing)
+    state.tally(program, "clawed_back", gone)
     state.owe(legs)
     changed = debt != state.debts.get((member, program), 0)
     state.debts[member, program] = debt
     done = (message["reference"], content_of(message), block.index)
-    state.earned[slot] = earned._replace(returned=earned.returned + amount, returns=(*earned.returns, done))
+    state.earned[slot] = earned._replace(
+        returned=earned.returned + amount, taken=earned.taken + gone, returns=(*earned.returns, done)
+    )
     return make_outcome(
         state,
         (member, program),

@@ -34,7 +34,9 @@ def make_outcome(state: State, account: Account, **facts: Any) -> dict[str, Any]
     return {"balance": state.balance(*account), "code": "OK", **said}
 
 
-def check_room(state: State, block: Block, account: Account, gains: Changes, *, is_own: bool = True) -> None:
+def check_room(
+    state: State, block: Block, account: Account, gains: Lots | Changes, *, is_own: bool = True
+) -> None:
     """There is room for these. What somebody else delivers opens no lot beyond the 32nd."""
     before = {like for like, _ in (*state.free(*account, block.day), *state.held(*account))}
     after = before | {like for like, _ in gains}
@@ -43,17 +45,32 @@ def check_room(state: State, block: Block, account: Account, gains: Changes, *, 
         reject("LOT_LIMIT")
 
 
-def check_balance(state: State, account: Account, gains: Changes) -> None:
+def check_balance(state: State, account: Account, gains: Lots | Changes) -> None:
     if state.balance(*account) + sum(points for _, points in gains) > BALANCE_MAX:
         reject("BALANCE_LIMIT")
 
 
-def give(state: State, block: Block, account: Account, gains: Changes) -> None:
-    state.change(*account, gains, block.day)
+def give(state: State, block: Block, account: Account, gains: Lots | Changes) -> None:
+    state.change(*account, list(gains), block.day)
 
 
 def take(state: State, block: Block, account: Account, losses: Lots | Changes) -> None:
     state.change(*account, [(like, -points) for like, points in losses], block.day)
+
+
+def find_arriving(state: State, account: Account, gains: Lots | Changes) -> tuple[Lots, int]:
+    """What of these, in their order, is left once the account's debt is repaid, and how much that took."""
+    repaid = min(state.debts.get(account, 0), sum(points for _, points in gains))
+    return split(tuple(gains), repaid)[1], repaid
+
+
+def repay(state: State, account: Account, repaid: int) -> dict[str, int]:
+    """So many points go against the debt; what an outcome says of that."""
+    if not repaid:
+        return {}
+    state.debts[account] -= repaid
+    state.tally(account[1], "clawed_back", repaid)
+    return {"debt": state.debts[account], "repaid": repaid}
 
 
 def find_spendable(

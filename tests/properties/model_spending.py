@@ -17,11 +17,13 @@ from tests.properties.model_lots import (
     Changes,
     check_balance,
     check_room,
+    find_arriving,
     find_spendable,
     give,
     make_legs,
     make_outcome,
     make_rows,
+    repay,
     split,
     take,
 )
@@ -134,18 +136,19 @@ def find_hold(state: State, block: Block, sender: str, message: Message) -> tupl
         reject("HOLD_UNKNOWN")
     if found.content == content_of(message):
         reject("ALREADY_DONE", first=found.final)
-    if found.final is not None or found.expires <= block.time:
+    if found.final is not None:
         reject("HOLD_FINAL")
     return slot, found
 
 
-def go_back(state: State, block: Block, slot: Slot, rest: Lots) -> Lots:
-    """What was held is the account's again, but for what is past its day: that lapses at once."""
-    held = state.final_holds[slot]
-    over = tuple(lot for lot in rest if lot[0][0] < block.day)
-    give(state, block, (held.member, slot[2]), [lot for lot in rest if lot not in over])
+def go_back(state: State, block: Block, slot: Slot, rest: Lots) -> dict[str, Any]:
+    """What was held is the account's again, but for what it owes, and what is past its day: that lapses."""
+    account = state.final_holds[slot].member, slot[2]
+    over = [lot for lot in rest if lot[0][0] < block.day]
+    gains, repaid = find_arriving(state, account, [lot for lot in rest if lot[0][0] >= block.day])
+    give(state, block, account, gains)
     state.tally(slot[2], "expired", sum(points for _, points in over))
-    return over
+    return {"expired": make_rows(over), "released": make_rows(rest), **repay(state, account, repaid)}
 
 
 def make_final(state: State, slot: Slot, content: bytes | None, index: int) -> Hold:
@@ -156,21 +159,22 @@ def make_final(state: State, slot: Slot, content: bytes | None, index: int) -> H
 
 def capture(state: State, block: Block, sender: str, message: Message) -> dict[str, Any]:
     slot, held = find_hold(state, block, sender, message)
+    if held.expires <= block.time:
+        reject("HOLD_FINAL")
     if message["points"] > sum(points for _, points in held.lots):
         reject("CAPTURE_ABOVE_HOLD")
     make_final(state, slot, content_of(message), block.index)
     lots, rest = split(held.lots, message["points"])
-    over = go_back(state, block, slot, rest)
+    back = go_back(state, block, slot, rest)
     spent = Spent(block.index, held.member, lots, held.pars[: len(lots)], 0, 0, ())
     legs = settle(state, block, slot, spent)
     return make_outcome(
         state,
         (held.member, slot[2]),
-        expired=make_rows(over),
         legs=legs,
         lots=make_rows(lots),
         original=held.index,
-        released=make_rows(rest),
+        **back,
     )
 
 
@@ -184,15 +188,9 @@ def give_all_back(
 ) -> dict[str, Any]:
     """A release, or with no content a lapse."""
     held = make_final(state, slot, content, index)
-    over = go_back(state, block, slot, held.lots)
-    return make_outcome(
-        state,
-        (held.member, slot[2]),
-        expired=make_rows(over),
-        original=held.index,
-        points=sum(points for _, points in held.lots),
-        released=make_rows(held.lots),
-    )
+    back = go_back(state, block, slot, held.lots)
+    points = sum(points for _, points in held.lots)
+    return make_outcome(state, (held.member, slot[2]), original=held.index, points=points, **back)
 
 
 def revive(state: State, block: Block, like: LotKey) -> LotKey | None:
@@ -221,7 +219,9 @@ def refund(state: State, block: Block, sender: str, message: Message) -> dict[st
     for like, there in due:
         again = revive(state, block, like)
         (over if again is None else back).append((again or like, there))
-    check_room(state, block, (member, program), back)
+    gains, repaid = find_arriving(state, (member, program), back)
+    check_room(state, block, (member, program), gains)
+    check_balance(state, (member, program), gains)
     issuer = state.programs[program].issuer
     legs = []
     if sender != issuer:
@@ -233,7 +233,7 @@ def refund(state: State, block: Block, sender: str, message: Message) -> dict[st
             ("redeem_return", sender, issuer, after - before - fee),
             ("commission_return", block.operator, issuer, fee),
         )
-    give(state, block, (member, program), back)
+    give(state, block, (member, program), gains)
     state.tally(program, "refunded.home" if sender == issuer else "refunded.elsewhere", points)
     state.tally(program, "expired", sum(there for _, there in over))
     state.owe(legs)
@@ -244,8 +244,9 @@ def refund(state: State, block: Block, sender: str, message: Message) -> dict[st
         (member, program),
         expired=make_rows(over),
         legs=legs,
-        lots=make_rows(back),
+        lots=make_rows(gains),
         original=spent.index,
+        **repay(state, (member, program), repaid),
     )
 
 

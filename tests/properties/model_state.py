@@ -134,6 +134,8 @@ class Earned(NamedTuple):
     fee: int
     returned: int
     """Micros."""
+    taken: int
+    """Points really taken back."""
     returns: tuple[tuple[str, bytes, int], ...]
 
 

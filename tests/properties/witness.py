@@ -20,6 +20,7 @@ from tests.properties.witness_points import (
     Original,
     check_kept_age,
     count,
+    split,
     total,
 )
 
@@ -171,18 +172,22 @@ class Witness:
             if not free[kind]:
                 del free[kind]
 
-    def read_earn(self, sender: str, message: Leaf, outcome: Leaf) -> None:
-        """Points of a first life; what the account owed is repaid before it gets any."""
+    def repay(self, message: Leaf, outcome: Leaf, points: int) -> int:
+        """What the account owes is repaid before any of these points get to it."""
         account = message["member"], message["program"]
-        lots = outcome.get("lots", [])
-        self.move(*account, lots, 1)
-        self.originals[self.index] = original = Original(sender, message, outcome)
-        repaid = outcome.get("repaid", 0)
-        assert original.points == repaid + total(lots)
-        assert repaid == min(original.points, self.debts[account])
+        repaid = min(points, self.debts[account])
+        assert outcome.get("repaid", 0) == repaid
         self.debts[account] -= repaid
-        assert outcome.get("debt", self.debts[account]) == self.debts[account]
-        assert all(kind[2] == 0 for kind in original.gone)
+        assert outcome.get("debt") == (self.debts[account] if repaid else None)
+        return repaid
+
+    def read_earn(self, sender: str, message: Leaf, outcome: Leaf) -> None:
+        """Points of a first life."""
+        lots = outcome.get("lots", [])
+        self.move(message["member"], message["program"], lots, 1)
+        self.originals[self.index] = original = Original(sender, message, outcome)
+        assert original.points == self.repay(message, outcome, original.points) + total(lots)
+        assert all(row[2] == 0 for row in lots)
 
     read_award = read_earn
 
@@ -230,14 +235,16 @@ class Witness:
         assert count(outcome.get("lots", [])) + count(rest) == count(lots)
         over = outcome.get("expired", [])
         assert count(over) == count([row for row in rest if row[0] < self.today])
-        self.move(held["member"], held["program"], [row for row in rest if row not in over], 1)
+        living = [row for row in rest if row not in over]
+        _, arriving = split(living, self.repay(held, outcome, total(living)))
+        self.move(held["member"], held["program"], arriving, 1)
         if message["@type"] == "lapse":
             assert held["expires"] <= self.time
             assert message["sender"] == holder
             return
         assert sender == holder
-        assert held["expires"] > self.time
         if message["@type"] == "capture":
+            assert held["expires"] > self.time
             assert total(outcome["lots"]) == message["points"]
             self.originals[self.index] = Original(sender, message, outcome)
 
@@ -258,9 +265,10 @@ class Witness:
     def read_refund(self, sender: str, message: Leaf, outcome: Leaf) -> None:
         original = self.originals[outcome["original"]]
         original.come_back(sender, message, outcome, REFUNDED)
-        original.take_back(outcome, self.today)
+        original.take_back(outcome, message["points"], self.today)
         rows = outcome.get("lots", [])
-        assert total(rows) + total(outcome.get("expired", [])) == message["points"]
+        living = message["points"] - total(outcome.get("expired", []))
+        assert total(rows) == living - self.repay(message, outcome, living)
         self.move(message["member"], message["program"], rows, 1)
 
     def read_gift(self, sender: str, message: Leaf, outcome: Leaf) -> None:

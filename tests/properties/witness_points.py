@@ -35,17 +35,30 @@ def total(rows: list[list[Any]]) -> int:
     return sum(row[3] for row in rows)
 
 
+def split(rows: list[list[Any]], points: int) -> tuple[list[list[Any]], list[list[Any]]]:
+    """The first so many points, and the rest."""
+    first, rest = [], []
+    for row in rows:
+        part = min(row[3], points)
+        points -= part
+        first += [[*row[:3], part, *row[4:]]] if part else []
+        rest += [[*row[:3], row[3] - part, *row[4:]]] if row[3] > part else []
+    assert not points
+    return first, rest
+
+
 class Original:
     """A success that may come back: by whom, what moved, what it made somebody owe, and what came back."""
 
     def __init__(self, sender: str, message: Leaf, outcome: Leaf) -> None:
         self.sender = sender
         self.member, self.program = message["member"], message["program"]
-        self.gone = count(outcome.get("lots", []))
+        self.out = outcome.get("lots", [])
+        """What has not come back yet, in the order taken."""
         self.points = outcome.get("points", message.get("points"))
         self.amount = message.get("amount", 0)
         self.legs = outcome.get("legs", [])
-        self.back_points = self.back_amount = 0
+        self.back_points = self.back_amount = self.back_taken = 0
         self.back_legs: Counter[tuple[str, str, str]] = Counter()
         self.references: set[str] = set()
 
@@ -62,25 +75,32 @@ class Original:
         went = {(leg["from"], leg["to"], leg["reason"]): leg["micros"] for leg in self.legs}
         assert all(micros <= went[leg] for leg, micros in self.back_legs.items())
         if message["@type"] == "return_order":
+            self.back_taken += total(outcome.get("lots", []))
             assert self.back_amount <= self.amount
-            is_all = self.back_amount == self.amount
-            assert not is_all or self.back_points == self.points
-        else:
-            is_all = self.back_points == self.points
-        assert not is_all or self.back_legs == went
+            assert self.back_points == self.points * self.back_amount // self.amount
+            due = {leg: micros * self.back_taken // self.points for leg, micros in went.items()}
+            assert self.back_legs == {leg: micros for leg, micros in due.items() if micros}
+        elif self.back_points == self.points:
+            assert self.back_legs == went
 
-    def take_back(self, outcome: Leaf, today: int) -> None:
-        """The very lots that went, as they were; once more within a grace; or over."""
-        rows, over = outcome.get("lots", []), outcome.get("expired", [])
-        for kind, points in (*count(rows).items(), *count(over).items()):
-            before = kind
-            if kind not in self.gone:
-                before = (kind[2], kind[1], 0)
-                assert kind[0] - GRACE_MAX <= kind[2] < today
-            self.gone[before] -= points
-            assert self.gone[before] >= 0
-        assert all(row[0] >= today for row in rows)
+    def take_back(self, outcome: Leaf, points: int, today: int) -> None:
+        """The very lots that went, the last of them first: as they were, once more within a grace, or over."""
+        over = outcome.get("expired", [])
+        back, rest = split(self.out[::-1], points)
+        self.out = rest[::-1]
+        assert over == [row for row in back if row in over]
         assert all(row[0] < today for row in over)
+        living = [row for row in back if row not in over]
+        _, arriving = split(living, outcome.get("repaid", 0))
+        rows = outcome.get("lots", [])
+        assert all(row[0] >= today for row in rows)
+        for row, (expires, opened, original, *same) in zip(rows, arriving, strict=True):
+            if expires >= today:
+                assert row == [expires, opened, original, *same]
+            else:
+                assert row[0] <= expires + GRACE_MAX
+                assert original == 0
+                assert row[1:] == [opened, expires, *same]
 
 
 def check_kept_age(rows: list[list[Any]], received: list[list[Any]]) -> None:
