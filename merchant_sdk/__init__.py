@@ -14,6 +14,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
+from contracts.messages.enrolment import MemberKey
 from merchant_sdk.amounts import Micros, format_micros
 from merchant_sdk.errors import (
     AlreadyExists,
@@ -40,6 +41,7 @@ from merchant_sdk.errors import (
 )
 from merchant_sdk.held import Held
 from merchant_sdk.points_code import PointsCode
+from merchant_sdk.programs import Program
 from merchant_sdk.qr import QR
 from merchant_sdk.receipt import Receipt
 from merchant_sdk.records import Evidence
@@ -75,6 +77,7 @@ __all__ = [
     "InsufficientPoints",
     "InvalidRequest",
     "LimitExceeded",
+    "MemberKey",
     "Merchant",
     "Micros",
     "NotEntitled",
@@ -84,6 +87,7 @@ __all__ = [
     "OutboxError",
     "PointsCode",
     "Position",
+    "Program",
     "Quote",
     "QuoteError",
     "Receipt",

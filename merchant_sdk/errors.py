@@ -145,7 +145,7 @@ class RefusedByNode(CommonpointError):
             self.what_to_do = "Nothing was taken. Call again in a moment."
         else:
             self.what_to_do = REFUSALS.get(
-                code, "Nothing was recorded. Look the code up in docs/spec/api.md."
+                code, 'Nothing was recorded. Look the code up in "The HTTP API" (api.md) and "Messages".'
             )
 
 

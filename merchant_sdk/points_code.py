@@ -99,9 +99,13 @@ class PointsCode(NamedTuple):
 
     @classmethod
     def decode(cls, text: str) -> PointsCode:
-        """The code that a scanner read. Raises `InvalidRequest` where it is not one."""
+        """The code that a scanner read or a form held. Raises `InvalidRequest` where it is not one.
+
+        Space around it does no harm; within it a space is one of its characters.
+        """
         try:
-            signed = decode(decode_base45(text.strip("\r\n")), _DECODER)
+            # None begins or ends with a space: it is the base45 of a JSON object.
+            signed = decode(decode_base45(text.strip()), _DECODER)
         except Refused as refusal:
             raise InvalidRequest("this is not a points code", reason=str(refusal)) from None
         fields = msgspec.structs.asdict(signed)

@@ -25,7 +25,7 @@ from ledger.receipt import VerifiedReceipt, read_receipt, verify_receipt
 from merchant_sdk.base45 import decode_base45, encode_base45
 from merchant_sdk.errors import ConfigurationError, InvalidRequest, Unverified
 from merchant_sdk.qr import QR
-from merchant_sdk.results import OUTCOME_DECODER, EntryOutcome
+from merchant_sdk.results import OUTCOME_DECODER, EntryOutcome, read_points
 
 QR_PREFIX: Final = "CPR1:"
 """How a scanner tells a receipt from a points code, which never begins like this."""
@@ -60,6 +60,11 @@ class Receipt(Struct, frozen=True, kw_only=True):
     def code(self) -> str:
         """``OK``, or why the ledger turned it down."""
         return self.outcome.code
+
+    @property
+    def points(self) -> int | None:
+        """Points earned, taken or moved by it; None where nothing moved."""
+        return read_points(self.outcome, getattr(self.message, "points", None))
 
     @classmethod
     def read(cls, data: bytes, *, policy: Policy | str | bytes) -> Receipt:
@@ -112,7 +117,7 @@ class Receipt(Struct, frozen=True, kw_only=True):
 
         Raises `InvalidRequest` where it is none, `Unverified` where it does not hold.
         """
-        return cls.read(_unpack(text.strip("\r\n")), policy=policy)
+        return cls.read(_unpack(text.strip()), policy=policy)
 
 
 def read_policy(policy: Policy | str | bytes) -> Policy:

@@ -17,7 +17,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from contracts.messages.reject_codes import OK
 from ledger.outcome import Event, Leg, Lot
 from merchant_sdk.amounts import format_micros
-from merchant_sdk.errors import RejectedByLedger
+from merchant_sdk.errors import CommonpointError, RejectedByLedger
 from merchant_sdk.rejections import make_rejection
 
 ALREADY_DONE: Final = "ALREADY_DONE"
@@ -37,6 +37,7 @@ class EntryOutcome(Struct, frozen=True, gc=False, kw_only=True):
     lots: tuple[Lot, ...] = ()
     original: int | UnsetType = UNSET
     points: int | UnsetType = UNSET
+    """Only where a rule computed them; the results' own `points` knows those that were asked for, too."""
     received: tuple[Lot, ...] = ()
     released: tuple[Lot, ...] = ()
     repaid: int | UnsetType = UNSET
@@ -83,13 +84,7 @@ class Committed(Struct, Generic[R], frozen=True, kw_only=True):
     @property
     def points(self) -> int | None:
         """Points earned, taken or moved; None where nothing moved now."""
-        if self.outcome.code != OK:
-            return None
-        computed = self.outcome.points
-        if isinstance(computed, UnsetType):
-            asked: int | None = getattr(self.message, "points", None)
-            return asked
-        return computed
+        return read_points(self.outcome, getattr(self.message, "points", None))
 
     @property
     def balance(self) -> int | None:
@@ -209,6 +204,12 @@ class HistoryEntry(Struct, frozen=True, kw_only=True):
         return self.outcome.code
 
 
+    @property
+    def points(self) -> int | None:
+        """Points earned, taken or moved by it; None where nothing moved."""
+        return read_points(self.outcome, self.message.get("points"))
+
+
 class Position(Struct, frozen=True, kw_only=True):
     """What a participant is owed, less what it owes, at `height`."""
 
@@ -226,10 +227,11 @@ class Resent(Struct, Generic[R], frozen=True, kw_only=True):
     """What `flush` found out about one transaction of the outbox."""
 
     transaction_id: str
+    """Empty for what still waits to be signed (`earn_later`)."""
     results: tuple[Committed[R], ...] = ()
     """One a message, where it is committed."""
-    error: Exception | None = None
-    """Why it is not, or is not known to be."""
+    error: CommonpointError | None = None
+    """Why it is not, or is not known to be; without a line, that no node could be asked."""
 
 
 class EntryText(Struct, frozen=True):
@@ -254,6 +256,13 @@ def read_history_entry(*, index: int, height: int, time: int, entry: EntryText) 
         message=message,
         outcome=OUTCOME_DECODER.decode(entry.outcome),
     )
+
+
+def read_points(outcome: EntryOutcome, asked: int | None) -> int | None:
+    """The points that moved: those the rule computed, else those asked for; None where it did not succeed."""
+    if outcome.code != OK:
+        return None
+    return asked if isinstance(outcome.points, UnsetType) else outcome.points
 
 
 def _or_none(value: int | UnsetType) -> int | None:

@@ -19,10 +19,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 from msgspec import Raw, Struct
@@ -70,6 +70,25 @@ class WebhookEvent(HistoryEntry, frozen=True, kw_only=True):
     receipt: Receipt | None
     """Its receipt, verified; None without a policy to verify it by."""
 
+    @property
+    def sender(self) -> str | None:
+        """The participant that sent it, as its receipt proves; of a `lapse`, whose hold it was.
+
+        None without a policy, and for what has no sender (`expire`). Others choose their order numbers as
+        they like: an entry is about an order of yours where the sender is you.
+        """
+        if self.receipt is None:
+            return None
+        told: str | None = self.receipt.sender or getattr(self.receipt.message, "sender", None)
+        return told
+
+
+class Headers(Protocol):
+    """The headers of a request as a web framework has them: a mapping, or whatever lists names and values."""
+
+    def items(self) -> Iterable[tuple[str, str]]:
+        """Every name with its value."""
+
 
 class _Delivery(Struct, frozen=True):
     entry: Raw
@@ -105,7 +124,7 @@ class Webhooks:
         with self._file.write() as write:
             write.execute(_SCHEMA)
 
-    def receive(self, body: bytes, headers: Mapping[str, str]) -> WebhookEvent:
+    def receive(self, body: bytes, headers: Headers) -> WebhookEvent:
         """The event in a delivery. Raises `WebhookError`, or `Unverified` where its receipt does not hold."""
         if len(body) > BODY_BYTES_MAX:
             raise WebhookError("WEBHOOK_MALFORMED", "larger than any delivery", {"bytes": len(body)})

@@ -7,7 +7,8 @@
         shop.earn(wallet.member, "45.60", reference="A-1")
         alliance.clock.advance(days=30)
 
-The line can be down, `with alliance.offline(): …`, to see what a till does then.
+The line can be down, `with alliance.offline(): …`, and replies can be lost, `with alliance.losing_replies(): …`,
+to see what a till does then.
 
 Nothing is faked: transactions are signed, executed, hashed, made durable in a temporary folder and proved,
 over the same API without a socket; webhooks go to addresses of this machine. Only the time is the sandbox's
@@ -66,17 +67,22 @@ class SandboxClock:
 
 
 class _Line(httpx2.AsyncBaseTransport):
-    """The way to the node, which can be down. Then it is as if no cable were plugged in."""
+    """The way to the node, which can be down, as if no cable were plugged in, or lose replies."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._node = httpx2.ASGITransport(app=app)
         self.is_down = False
+        self.loses_replies = False
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """The node's answer."""
         if self.is_down:
             raise httpx2.ConnectError("the line is down", request=request)
-        return await self._node.handle_async_request(request)
+        response = await self._node.handle_async_request(request)
+        if self.loses_replies and request.method == "POST" and request.url.path == "/v1/transactions":
+            await response.aclose()
+            raise httpx2.ReadError("the reply was lost", request=request)
+        return response
 
 
 class Sandbox:
@@ -140,6 +146,15 @@ class Sandbox:
             yield
         finally:
             self._line.is_down = False
+
+    @contextmanager
+    def losing_replies(self) -> Iterator[None]:
+        """As long as the block lasts transactions arrive and are carried out, and no merchant hears of it."""
+        self._line.loses_replies = True
+        try:
+            yield
+        finally:
+            self._line.loses_replies = False
 
     def wallet(self) -> Wallet:
         """A new member's wallet, not enrolled yet, on the sandbox's time."""

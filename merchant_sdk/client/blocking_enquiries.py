@@ -11,6 +11,7 @@ from ledger.values import POINTS_MAX
 from merchant_sdk.amounts import Amount
 from merchant_sdk.client.blocking import Blocking, Done
 from merchant_sdk.client.limits import WHOLE_BASIS_POINTS
+from merchant_sdk.programs import Program
 from merchant_sdk.receipt import Receipt
 from merchant_sdk.records import Endpoint, Evidence
 from merchant_sdk.results import Balance, HistoryEntry, Position
@@ -86,6 +87,10 @@ class BlockingEnquiries(Blocking):
     def order(self, reference: str) -> list[HistoryEntry]:
         """Every entry of ours that names this number, oldest first: earned, spent, captured, returned."""
         return self._run(self._verbs.order(reference))
+
+    def program(self, program: str | None = None) -> Program:
+        """A program's pars and policy, ours unless told: what its points are worth, how they are spent."""
+        return self._run(self._verbs.program(program))
 
     def positions(self) -> list[Position]:
         """What we are owed, less what we owe."""

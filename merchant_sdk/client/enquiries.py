@@ -10,6 +10,7 @@ from typing import Final
 
 from ledger.log.policy import format_policy
 from merchant_sdk.client.asking import Asking, C, R
+from merchant_sdk.programs import Program
 from merchant_sdk.receipt import Receipt
 from merchant_sdk.records import Evidence
 from merchant_sdk.results import Balance, HistoryEntry, Position
@@ -67,6 +68,10 @@ class EnquiryVerbs(Asking[R, C]):
     async def order(self, reference: str) -> list[HistoryEntry]:
         """Every entry of ours that names this number, oldest first: earned, spent, captured, returned."""
         return await self._connection.reader.list_order(reference, self._wait_for(None))
+
+    async def program(self, program: str | None = None) -> Program:
+        """A program's pars and policy, ours unless told: what its points are worth, how they are spent."""
+        return await self._connection.reader.get_program(await self._get_program(program))
 
     async def positions(self) -> list[Position]:
         """What we are owed, less what we owe."""

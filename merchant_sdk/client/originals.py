@@ -73,9 +73,7 @@ async def find_original(
         found = [row for row in found if row.kind != "hold" or any(map(_is_capture, rows))]
     if len(found) > 1:
         raise InvalidRequest(
-            "several orders of ours under this number: pass program=, or the entry itself (shop.order)",
-            reference=order,
-            entries=[row.index for row in found],
+            _tell_how_to_choose(found), reference=order, entries=[row.index for row in found]
         )
     original = _read(connection, await prove(connection, found[0]), kinds)
     if original.reference != order:
@@ -109,6 +107,13 @@ async def list_parts(connection: Connection[R], original: Original, *, kind: str
             if _is_part(message, original):
                 parts.append(message)
     return parts
+
+
+def _tell_how_to_choose(found: Sequence[HistoryEntry]) -> str:
+    if len({row.message.get("program") for row in found}) == len(found):
+        return "orders of ours in several programs have this number: pass program="
+    # Of other days, or an earning beside an award: no argument tells those apart.
+    return "several orders of ours have this number: pass the one that is meant, a line of shop.order(number)"
 
 
 def _is_capture(row: HistoryEntry) -> bool:

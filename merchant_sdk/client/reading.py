@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from ledger.outcome import Lot
 from merchant_sdk.errors import NotFound, RefusedByNode, Unverified
+from merchant_sdk.programs import Program, read_program
 from merchant_sdk.records import Endpoint
 from merchant_sdk.results import Balance, EntryText, HistoryEntry, Position, Quote, read_history_entry
 from merchant_sdk.tokens import TokenKeeper
@@ -225,6 +226,14 @@ class Reader:
     async def list_programs(self) -> list[ProgramRow]:
         """All programs of the alliance."""
         return _read(await self._ask("/v1/programs"), _PROGRAMS).programs
+
+    async def get_program(self, program: str) -> Program:
+        """One program of the alliance. Raises `NotFound`."""
+        data = await self._ask(f"/v1/programs/{_in_path(program)}")
+        try:
+            return read_program(data)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+            raise Unverified("ANSWER_MALFORMED", facts={"reason": str(error)[:200]}) from None
 
     async def register_webhook(self, wanted: Mapping[str, Any]) -> Endpoint:
         """A new endpoint. Sent once: a second one would be told everything twice."""

@@ -61,6 +61,10 @@ class Merchant(BlockingEarning, BlockingSpending, BlockingEnquiries, BlockingOff
         """The id of a new member of ours, with a key of their own where given; a wallet brings both."""
         return self._run(self._verbs.enrol(member, key))
 
+    def add_member_key(self, member: str, key: Wallet | MemberKey) -> Done:
+        """A member of ours who had no key has this one; a phone sends what its `Wallet.possession` gave."""
+        return self._run(self._verbs.add_member_key(member, key))
+
     def submit(
         self,
         messages: Sequence[Any],

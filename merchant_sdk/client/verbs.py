@@ -23,7 +23,7 @@ from merchant_sdk.client.offline import OfflineVerbs
 from merchant_sdk.client.spending import SpendingVerbs
 from merchant_sdk.errors import InvalidRequest
 from merchant_sdk.outbox import Outbox
-from merchant_sdk.requests import make_enrol
+from merchant_sdk.requests import make_add_member_key, make_enrol
 from merchant_sdk.results import Committed, Resent
 from merchant_sdk.settings import Key, read_settings
 from merchant_sdk.transport import Transport
@@ -114,6 +114,10 @@ class Verbs(
         name = member if isinstance(member, str) else self._member_ids()
         await self._connection.ask(make_enrol(member=name, key=key if isinstance(key, MemberKey) else None))
         return name
+
+    async def add_member_key(self, member: str, key: Wallet | MemberKey) -> Committed[R]:
+        """A member of ours who had no key has this one; a phone sends what its `Wallet.possession` gave."""
+        return await self._connection.ask(make_add_member_key(member=member, key=key))
 
     async def submit(
         self,

@@ -33,6 +33,8 @@ class Draft:
         self.after: list = []
         """What happens to the bytes once they are signed."""
         self.is_forged = False
+        self.signed_as = {"chain": self.alliance.chain, "purpose": "transaction"}
+        """What the signature says that it is for, before the header."""
 
     def set(self, **fields) -> None:
         self.header.update(fields)
@@ -53,7 +55,7 @@ class Draft:
         }
         header = Header(**known)
         signer = make_signer("thief") if self.is_forged else self.signer
-        text = signed_text(purpose="transaction", chain=self.alliance.chain, body=encode(header))
+        text = signed_text(**self.signed_as, body=encode(header))
         signature = to_base64url(signer.sign(text))
         data = b'{"header":%b,"messages":[%b],"signature":"%b"}' % (
             encode(header),
@@ -238,6 +240,23 @@ def test_the_signature_covers_the_whole_header(fields):
     )
     assert draft.alliance.cut(changed).answers[0].refusal.code == "SIGNATURE_INVALID"
     assert draft.alliance.cut(transaction).answers[0].refusal is None
+
+
+#   what else the very same header was signed for
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"purpose": "consent"},
+        {"purpose": "choice"},
+        {"purpose": "possession"},
+        {"chain": "other/" + "0" * 32},
+    ],
+    ids=lambda told: next(iter(told.values())),
+)
+def test_a_signature_of_the_same_bytes_for_another_purpose_or_chain_is_none(told):
+    draft = Draft()
+    draft.signed_as |= told
+    assert draft.take() == "SIGNATURE_INVALID"
 
 
 def test_a_signature_found_good_is_good_for_its_key_only():

@@ -55,6 +55,8 @@ async def test_a_shop_killed_at_any_step_earns_once(shops, place, occurrence):
     assert all(done[order] == 1 for order in told)
     assert all(done[order] <= 1 for order in orders)
     assert shops.run("earn", references=orders) == DONE
+    # Of what was sent the outbox knew the moment as well: asked for again, it is still the same order.
+    assert shops.list_noted("failed") == []
     done = shops.count_done()
     assert [done[order] for order in orders] == [1] * len(orders)
 

@@ -139,9 +139,7 @@ def open_series(draws: Draws, sender: str) -> dict[str, Any]:
     return {
         "@type": "open_series",
         "effective_height": max(1, draws.height + ahead + rng.choice((0, 0, 1, 4))),
-        "expiry_months": 0
-        if program in ("stamps", "gold", "dust")
-        else rng.choice((0, 1, 2, 3, 12, 24, 120)),
+        "expiry_months": 0 if program in ("stamps", "gold", "dust") else rng.choice((0, 1, 2, 3, 12, 24, 48)),
         "par_accrue": max(1, accrue),
         "par_redeem": redeem,
         "program": program,

@@ -203,9 +203,25 @@ def test_a_hold_is_captured_once_and_before_its_time_has_come(told):
     assert told.finish("release", "books", held)["code"] == "HOLD_FINAL"
     told.wait(millis=1)
     assert told.finish("capture", "books", other, points=10)["code"] == "HOLD_FINAL"
+    assert told.finish("capture", "books", other, points=11)["code"] == "HOLD_FINAL"
     told.wait(millis=-told.time % MINUTE)
     assert b'"lapse"' in told.leaves[0]
     assert told.model.state.free(told.member, "fresh", told.today)[0][1] == 20
+
+
+def test_a_hold_whose_time_has_come_is_released_until_it_lapses(told):
+    told.bring("fresh", 30, days=9)
+    told.wait(millis=-told.time % MINUTE)
+    first, second = (told.hold_for("books", "fresh", 10, millis=MINUTE + 1) for _ in range(2))
+    told.wait(millis=MINUTE + 1)
+    assert told.finish("capture", "books", first, points=10)["code"] == "HOLD_FINAL"
+    asked = {"occurred_at": told.time}
+    assert told.finish("release", "books", first, **asked)["points"] == 10
+    assert told.finish("release", "books", first, **asked)["code"] == "ALREADY_DONE"
+    told.wait(millis=MINUTE - 1)
+    assert [leaf.count(b'"lapse"') for leaf in told.leaves] == [1, 0]
+    assert told.finish("release", "books", second)["code"] == "HOLD_FINAL"
+    assert told.model.state.free(told.member, "fresh", told.today)[0][1] == 30
 
 
 def test_who_cannot_capture_a_hold(told):

@@ -61,6 +61,99 @@ def test_a_partner_gets_back_what_it_paid_to_the_last_micro(told):
     assert sum(micros(part, "accrual_fee_return") for part in parts) == micros(paid, "accrual_fee") > 0
 
 
+def test_a_partner_is_paid_back_for_points_really_taken_and_for_no_others(told):
+    told.set_parameter("accrual_fee_basis_points", 77)
+    order = told.order("earn", "fresh", amount=100 * 10**6)
+    paid = told.send("books", order)
+    par, fee = micros(paid, "earn") // 100, micros(paid, "accrual_fee")
+    told.spend("redeem", "books", "fresh", 70)
+    parts = [told.bring_back("books", order, 50 * 10**6) for _ in range(2)]
+    assert [(part["points"], part.get("debt"), part["balance"]) for part in parts] == [
+        *((50, 20, 0), (50, 70, 0)),
+    ]
+    assert [micros(part, "earn_return") for part in parts] == [30 * par, 0]
+    assert [micros(part, "accrual_fee_return") for part in parts] == [fee * 30 // 100, 0]
+    assert "legs" not in parts[1]
+
+
+def test_earning_spending_and_returning_at_once_costs_the_issuer_what_was_bought_of_it(told):
+    """The partner keeps nothing that it did not pay for: once the goods are back, its till has the loss."""
+    order = told.order("earn", "fresh", amount=100 * 10**6)
+    paid = micros(told.send("books", order), "earn")
+    gained = micros(told.spend("redeem", "books", "fresh", 100), "redeem")
+    assert micros(told.bring_back("books", order, 100 * 10**6), "earn_return") == 0
+    assert gained < paid
+
+
+def owe(told: Telling, points: int) -> dict[str, object]:
+    """The member spends what an order brought, and brings the goods back; the spending."""
+    order = told.order("earn", "fresh", amount=points * 10**6)
+    told.send("fresh", order)
+    spent = told.spend("redeem", "books", "fresh", points)
+    assert told.bring_back("fresh", order, points * 10**6)["debt"] == points
+    return spent
+
+
+def test_what_is_refunded_repays_the_debt_first_in_the_order_in_which_it_comes_back(told):
+    told.bring("fresh", 40, days=9)
+    spent = told.spend("redeem", "books", "fresh", 40)
+    more = owe(told, 50)
+    first, second = told.undo("books", more, 30), told.undo("books", spent, 40)
+    assert (first["repaid"], first["debt"], first["balance"], "lots" in first) == (30, 20, 0, False)
+    assert (second["repaid"], second["debt"], second["balance"]) == (20, 0, 20)
+    assert second["lots"] == [[*spent["lots"][0][:3], 20, *spent["lots"][0][4:]]]
+    third = told.undo("books", more, 20)
+    assert ("repaid" in third, "debt" in third, third["balance"]) == (False, False, 40)
+    assert micros(first, "redeem_return") + micros(third, "redeem_return") == micros(more, "redeem")
+
+
+def test_what_comes_back_from_several_lots_repays_with_the_last_taken(told):
+    told.bring("fresh", 30, days=5)
+    told.bring("fresh", 30, days=9)
+    spent = told.spend("redeem", "fresh", "fresh", 60)
+    owe(told, 40)
+    back = told.undo("fresh", spent, 60)
+    assert [row[3] for row in spent["lots"]] == [30, 30]
+    assert back["lots"] == [[*spent["lots"][0][:3], 20, *spent["lots"][0][4:]]]
+    assert (back["repaid"], back["balance"]) == (40, 20)
+
+
+def test_what_is_over_when_it_is_refunded_repays_nothing_and_what_has_its_grace_does(told):
+    told.bring("fresh", 10, days=0)
+    spent = told.spend("redeem", "fresh", "fresh", 10)
+    owe(told, 8)
+    told.wait(days=30)
+    back = told.undo("fresh", spent, 5)
+    assert (back["repaid"], back["debt"], "lots" in back) == (5, 3, False)
+    told.wait(days=1)
+    back = told.undo("fresh", spent, 5)
+    assert (back["expired"][0][3], "repaid" in back, "debt" in back, back["balance"]) == (5, False, False, 0)
+
+
+@pytest.mark.parametrize("kind", ["release", "lapse", "capture"])
+def test_what_goes_back_out_of_a_hold_repays_the_debt_first_in_the_order_of_its_lots(told, kind):
+    told.bring("fresh", 5, days=0)
+    told.bring("fresh", 30, days=9)
+    told.bring("fresh", 30, days=20)
+    held = told.hold_for("books", "fresh", 65, millis=3 * DAY)
+    owe(told, 40)
+    if kind == "lapse":
+        told.wait(days=3)
+        told.wait(millis=60_000)
+        assert told.model.state.debts[told.member, "fresh"] == 0
+        assert [points for _, points in told.model.state.free(told.member, "fresh", told.today)] == [20]
+        return
+    told.wait(days=1)
+    points = {"points": 15} if kind == "capture" else {}
+    back = told.finish(kind, "books", held, **points)
+    gone = 10 if kind == "capture" else 0
+    assert sum(row[3] for row in back["released"]) == (50 if gone else 65)
+    assert (back["repaid"], back["debt"], back["balance"]) == (40, 0, 20 - gone)
+    assert sum(row[3] for row in back.get("expired", [])) == (0 if gone else 5)
+    (left,) = told.model.state.free(told.member, "fresh", told.today)
+    assert left == ((told.today + 19, *left[0][1:]), 20 - gone)
+
+
 def test_points_are_taken_back_from_the_lot_they_were_earned_in_even_while_it_cools(told):
     told.bring("fresh", 50, days=3)
     told.set_policy("fresh", cooling_days=5)

@@ -84,7 +84,7 @@ class Original:
             assert self.back_legs == went
 
     def take_back(self, outcome: Leaf, points: int, today: int) -> None:
-        """The very lots that went, the last of them first: as they were, once more within a grace, or over."""
+        """The very lots that went, the last first: as they were, once more within a grace, or over."""
         over = outcome.get("expired", [])
         back, rest = split(self.out[::-1], points)
         self.out = rest[::-1]
