@@ -1,9 +1,9 @@
 """What a program's points are worth, and how they may be spent: what a till asks before it takes them.
 
-A series has pars of its own, so points of one program need not all be worth the same; which ones are taken is
-decided when they are taken, soonest expiry first. `Program.par_redeem` is therefore the least of them: whoever
-takes that much off a bill is never owed less, the operator's commission aside. What was really settled is in
-the `legs` of the result.
+A series has pars of its own, so points of one program need not all be worth the same; which ones are taken
+is decided when they are taken, soonest expiry first. `Program.par_redeem` is therefore the least of them:
+whoever takes that much off a bill is never owed less, the operator's commission aside. What was really
+settled is in the `legs` of the result.
 
 It is the node's word for the `height` it names, and pars can change at an announced height.
 """
@@ -14,6 +14,8 @@ from typing import Final, Literal
 
 import msgspec
 from msgspec import Struct
+
+from merchant_sdk.errors import Unverified
 
 
 class Series(Struct, frozen=True, kw_only=True):
@@ -54,7 +56,7 @@ class Program(Struct, frozen=True, kw_only=True):
 
     @property
     def par_redeem(self) -> int | None:
-        """Micros that a point is worth at the least when it is spent; None before its first series is open."""
+        """Micros that a point spent is worth at the least; None before the first series is open."""
         return min((each.par_redeem for each in self.series if each.opened <= self.height + 1), default=None)
 
 
@@ -85,8 +87,11 @@ _DECODER: Final = msgspec.json.Decoder(_ProgramAnswer)
 
 
 def read_program(data: bytes) -> Program:
-    """The program in a node's answer. Raises `msgspec.MsgspecError` where it is none."""
-    answer = _DECODER.decode(data)
+    """The program in a node's answer. Raises `Unverified` where it is none."""
+    try:
+        answer = _DECODER.decode(data)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise Unverified("ANSWER_MALFORMED", facts={"reason": str(error)[:200]}) from None
     return Program(
         program=answer.program,
         issuer=answer.issuer,
@@ -100,7 +105,7 @@ def read_program(data: bytes) -> Program:
 
 def _read_series(row: _SeriesRow, *, height: int) -> Series:
     if not row.pars:
-        raise msgspec.ValidationError("a series has pars")
+        raise Unverified("ANSWER_MALFORMED", "a series has pars")
     # Ascending by height, the announced ones behind; before its opening a series has its opening pars.
     pars = [each for each in row.pars if each.height <= height] or row.pars[:1]
     return Series(

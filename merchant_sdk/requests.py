@@ -204,15 +204,6 @@ def make_enrol(*, member: str, key: MemberKey | None) -> Enrol:
     return Enrol(key=UNSET if key is None else key, member=member)
 
 
-def make_add_member_key(*, member: str, key: Wallet | MemberKey) -> AddMemberKey:
-    """A first key for a member who was enrolled without one."""
-    if isinstance(key, MemberKey):
-        return AddMemberKey(key=key, member=member)
-    if key.member != member:
-        raise InvalidRequest("this wallet is another member's", member=member, wallet=key.member)
-    return AddMemberKey(key=key.possession(), member=member)
-
-
 def get_reference(message: Any) -> str:
     """The reference by which it is asked for again: its own, or that of the hold it completes."""
     found: str = message.hold if isinstance(message, Capture | Release) else message.reference

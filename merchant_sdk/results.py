@@ -203,7 +203,6 @@ class HistoryEntry(Struct, frozen=True, kw_only=True):
         """``OK``, or why the ledger turned it down."""
         return self.outcome.code
 
-
     @property
     def points(self) -> int | None:
         """Points earned, taken or moved by it; None where nothing moved."""

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from merchant_sdk.addresses import BANNED_SECONDS, Addresses
 from merchant_sdk.errors import CommonpointError, NotSent, RefusedByNode, UnknownOutcome, Unverified
 from merchant_sdk.responses import Failed, Unreachable, judge, open_client, read_body
+from merchant_sdk.retries import retry
 
 if TYPE_CHECKING:
     import httpx2
@@ -146,19 +147,9 @@ class Transport:
             if not self._retries:
                 raise
             before = first
-        # Imported when it is first needed: most calls succeed at once.
-        import stamina  # noqa: PLC0415
-
         await asyncio.sleep(before.wait_seconds or self._retry_wait_seconds)
-        retrying = stamina.retry_context(
-            on=_get_wait,
-            attempts=self._retries,
-            timeout=None,
-            wait_initial=self._retry_wait_seconds,
-            wait_jitter=self._retry_wait_seconds,
-        )
         try:
-            async for attempt in retrying:
+            async for attempt in retry(attempts=self._retries, wait_seconds=self._retry_wait_seconds):
                 with attempt:
                     try:
                         return await self._attempt(ask)
@@ -258,12 +249,6 @@ def _add_up(before: Failed, failed: Failed) -> Failed:
 
 def _settle(failed: Failed) -> CommonpointError:
     return failed.refusal or NotSent(failed.detail)
-
-
-def _get_wait(error: Exception) -> bool | float:
-    if not isinstance(error, Failed):
-        return False
-    return error.wait_seconds or True
 
 
 def _tell(url: str, error: Exception) -> str:

@@ -7,8 +7,8 @@
         shop.earn(wallet.member, "45.60", reference="A-1")
         alliance.clock.advance(days=30)
 
-The line can be down, `with alliance.offline(): …`, and replies can be lost, `with alliance.losing_replies(): …`,
-to see what a till does then.
+The line can be down, `with alliance.offline(): …`, and replies can be lost,
+`with alliance.losing_replies(): …`, to see what a till does then.
 
 Nothing is faked: transactions are signed, executed, hashed, made durable in a temporary folder and proved,
 over the same API without a socket; webhooks go to addresses of this machine. Only the time is the sandbox's

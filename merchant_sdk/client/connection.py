@@ -20,10 +20,11 @@ from ledger.log.policy import Policy
 from merchant_sdk.client.core import Core
 from merchant_sdk.client.grouping import Call, Lane
 from merchant_sdk.client.meeting import Meeting
+from merchant_sdk.client.queueing import tell_what_waits
 from merchant_sdk.client.reading import Reader
 from merchant_sdk.client.settling import Settler
 from merchant_sdk.client.submission import Submitter
-from merchant_sdk.errors import ConfigurationError, Unverified
+from merchant_sdk.errors import ConfigurationError, NotSent, RefusedByNode, Unverified
 from merchant_sdk.outbox import DATED_MILLIS, Outbox
 from merchant_sdk.receipt import Receipt
 from merchant_sdk.records import Dated
@@ -174,8 +175,12 @@ class Connection(Generic[R]):
         )
 
     async def flush(self) -> list[Resent[R]]:
-        """What came of everything in the outbox."""
-        return await (await self.open()).flush()
+        """What came of everything in the outbox. Without a line all of it is as open as before."""
+        try:
+            settler = await self.open()
+        except (NotSent, RefusedByNode) as error:
+            return await tell_what_waits(self.outbox, self.core.participant, error)
+        return await settler.flush()
 
     async def fetch_receipt(self, index: int) -> Receipt:
         """A verified receipt, of the history we trust."""

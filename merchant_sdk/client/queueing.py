@@ -8,6 +8,7 @@ say) gives its messages back to the queue. One process at a time drains, whoever
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, TypeVar
@@ -19,6 +20,7 @@ from ledger.values import MESSAGES_MAX
 from merchant_sdk.client.core import MESSAGE_BYTES_MAX
 from merchant_sdk.client.submission import Submitter
 from merchant_sdk.errors import CommonpointError, OutboxError, UnknownOutcome
+from merchant_sdk.outbox import Outbox
 from merchant_sdk.results import Committed, Resent
 
 R = TypeVar("R")
@@ -44,6 +46,20 @@ async def drain(submitter: Submitter[R]) -> list[Resent[R]]:
             # Another process was quicker.
             return found
         found.append(Resent[R](transaction_id=results[0].transaction_id, results=tuple(results)))
+
+
+async def tell_what_waits(outbox: Outbox, sender: str, error: CommonpointError) -> list[Resent[Any]]:
+    """What `flush` says where no node could be asked: everything that is open stays so, and why."""
+    if not outbox.is_durable:
+        # It is as old as this process, which has asked no node yet.
+        return []
+    open_ids = [each.id for each in await asyncio.to_thread(outbox.list_free, sender)]
+    if await asyncio.to_thread(partial(outbox.list_queued, sender, limit=1)):
+        open_ids.append("")
+    return [
+        Resent[Any](transaction_id=each, error=UnknownOutcome(each, f"no node: {error}", code=error.code))
+        for each in open_ids
+    ]
 
 
 async def _carry(submitter: Submitter[R], rows: Sequence[tuple[int, bytes]]) -> list[Committed[R]]:

@@ -79,7 +79,10 @@ class Merchant(BlockingEarning, BlockingSpending, BlockingEnquiries, BlockingOff
         )
 
     def flush(self) -> list[Resent[Receipt]]:
-        """What came of everything in the outbox that was not known to be committed. Ask at every start."""
+        """What came of everything in the outbox that was not known to be committed. Ask at every start.
+
+        A line that fails is no error here: what stays open says so in its `Resent.error`.
+        """
         return self._run(self._verbs.flush())
 
     def connect(self) -> Self:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-from contracts.messages.enrolment import MemberKey
+from contracts.messages.enrolment import AddMemberKey, MemberKey
 from ledger.log.policy import Policy
 from merchant_sdk.client.asking import C, R
 from merchant_sdk.client.connection import Connection
@@ -23,7 +23,7 @@ from merchant_sdk.client.offline import OfflineVerbs
 from merchant_sdk.client.spending import SpendingVerbs
 from merchant_sdk.errors import InvalidRequest
 from merchant_sdk.outbox import Outbox
-from merchant_sdk.requests import make_add_member_key, make_enrol
+from merchant_sdk.requests import make_enrol
 from merchant_sdk.results import Committed, Resent
 from merchant_sdk.settings import Key, read_settings
 from merchant_sdk.transport import Transport
@@ -117,7 +117,11 @@ class Verbs(
 
     async def add_member_key(self, member: str, key: Wallet | MemberKey) -> Committed[R]:
         """A member of ours who had no key has this one; a phone sends what its `Wallet.possession` gave."""
-        return await self._connection.ask(make_add_member_key(member=member, key=key))
+        if isinstance(key, Wallet):
+            if member != key.member:
+                raise InvalidRequest("this wallet is another member's", member=member, wallet=key.member)
+            key = key.possession()
+        return await self._connection.ask(AddMemberKey(key=key, member=member))
 
     async def submit(
         self,
@@ -133,7 +137,10 @@ class Verbs(
         )
 
     async def flush(self) -> list[Resent[R]]:
-        """What came of everything in the outbox that was not known to be committed. Ask at every start."""
+        """What came of everything in the outbox that was not known to be committed. Ask at every start.
+
+        A line that fails is no error here: what stays open says so in its `Resent.error`.
+        """
         return await self._connection.flush()
 
     async def connect(self) -> Self:

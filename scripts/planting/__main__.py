@@ -136,8 +136,7 @@ def _tell(console: Console, verdict: Verdict) -> None:
     console.print(
         f"{mark:10} {fault.name:36} {verdict.seconds:5.1f} s  {fault.what}", markup=False, soft_wrap=True
     )
-    if not verdict.is_caught:
-        console.print(f"           {verdict.said}", markup=False, soft_wrap=True)
+    console.print(f"           {verdict.said.partition(' - ')[0]}", markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -52,6 +52,47 @@ def finish_late(history: Any) -> list[Transaction]:
     return [history.send(sender, "till", [message], not_after=history.draws.time + 10 * SECOND)]
 
 
+def finish_due(history: Any) -> list[Transaction]:
+    """Somebody asks for a hold whose time has come, at the latest moment or after it."""
+    due = draw_holds.find_due_hold(history.draws)
+    if due is None:
+        return []
+    sender, found = due
+    kind = history.rng.choice(("release", "release", "capture"))
+    message = draw_holds.finish_hold(history.draws, kind, found, None)
+    return [history.send(sender, "till", [message], not_after=history.draws.time + 10 * SECOND)]
+
+
+def owe(history: Any) -> list[Transaction]:
+    """Goods come back whose points are held or spent; and mostly these come back as well, at once."""
+    draws, rng = history.draws, history.rng
+    state = draws.state
+    held = {(hold.member, slot[2]): (slot, hold) for slot, hold in state.open_holds.items()}
+    fitting = [
+        (slot, earned)
+        for slot, earned in state.earned.items()
+        if (earned.member, slot[2]) in held
+        and earned.returned < earned.amount
+        and earned.points > sum(n for _, n in state.free(earned.member, slot[2], draws.today))
+    ]
+    if not fitting:
+        return []
+    (sender, kind, program, day, reference), earned = rng.choice(fitting)
+    known = {"@type": kind, "amount": earned.amount, "program": program, "reference": reference}
+    at = day * DAY - draws.model.offset * 60_000
+    known |= {"member": earned.member, "occurred_at": at}
+    back = draw_issuing.return_of(draws, sender, known, None) | {"amount": earned.amount - earned.returned}
+    deadline = {"not_after": draws.time + 10 * SECOND}
+    block = [history.send(sender, "transact", [back], **deadline)]
+    if rng.random() < 0.7:
+        found = held[earned.member, program]
+        message = draw_holds.finish_hold(draws, rng.choice(("release", "capture", "capture")), found, None)
+        if message["@type"] == "capture":
+            message["points"] = rng.randrange(message["points"]) + 1
+        block.append(history.send(found[0][0], "till", [message], **deadline))
+    return block
+
+
 def spend_at_till(history: Any) -> list[Transaction]:
     """A till that has limits spends without asking, just as much as it may or a little more."""
     keys = history.model.state.keys

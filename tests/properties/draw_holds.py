@@ -82,6 +82,14 @@ def find_late_hold(draws: Draws) -> tuple[str, Found] | None:
     return draws.rng.choice(late) if late else None
 
 
+def find_due_hold(draws: Draws) -> tuple[str, Found] | None:
+    """An open hold whose time has come, and whose it is."""
+    due = [
+        (slot[0], (slot, held)) for slot, held in draws.state.open_holds.items() if held.expires <= draws.time
+    ]
+    return draws.rng.choice(due) if due else None
+
+
 def finish(draws: Draws, sender: str, kind: str) -> dict[str, Any]:
     """`capture` or `release`."""
     twist = draws.twist(FINAL_TWISTS)

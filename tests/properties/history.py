@@ -121,7 +121,11 @@ class History:
             block += aftermath.wake(self)
         if self.rng.random() < 0.5:
             block += aftermath.finish_late(self)
-        if self.rng.random() < 0.15:
+        if self.rng.random() < 0.5:
+            block += aftermath.finish_due(self)
+        if self.rng.random() < 0.1:
+            block += aftermath.owe(self)
+        if self.rng.random() < 0.2:
             block += aftermath.hold_on(self)
         if self.rng.random() < 0.2:
             block += aftermath.spend_at_till(self)

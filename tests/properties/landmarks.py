@@ -9,7 +9,7 @@ LANDMARKS = {
     *("second life given", "second life over", "second life spent", "second life given away"),
     *("refund over", "refund of several lots", "refund elsewhere", "capture in part", "capture past its day"),
     *("release past its day", "lapse past its day", "debt repaid", "debt made", "shortfall forgiven"),
-    *("debt repaid by a refund", "debt repaid by a second life", "debt repaid by a release"),
+    *("debt repaid by a refund", "debt repaid by a release"),
     *("debt repaid by a capture", "debt repaid by a lapse", "partner paid back a part"),
     *("cooling lot taken back", "accrual fee returned", "exchange for another", "several lots given"),
 }
@@ -35,9 +35,6 @@ def find_landmarks(message: dict[str, Any], outcome: dict[str, Any], today: int)
         "lapse past its day": kind == "lapse" and bool(over),
         "debt repaid": "repaid" in outcome,
         "debt repaid by a refund": kind == "refund" and "repaid" in outcome,
-        "debt repaid by a second life": kind == "refund"
-        and "repaid" in outcome
-        and any(row[2] for row in lots),
         "debt repaid by a release": kind == "release" and "repaid" in outcome,
         "debt repaid by a capture": kind == "capture" and "repaid" in outcome,
         "debt repaid by a lapse": kind == "lapse" and "repaid" in outcome,

@@ -178,7 +178,7 @@ class Search:
         for draw in itertools.islice(disk.draw(random), max(least, wanted * _TRIES)):
             try:
                 self._open(disk.rebuild(draw, random), diary)
-            except Exception as error:  # noqa: BLE001 - whatever keeps a node from opening is what is looked for
+            except Exception as error:  # noqa: BLE001 - this is what is looked for
                 self.failures.append(f"{type(error).__name__}: {error} at {point.place}, {draw}"[:500])
                 if len(self.failures) >= self._task["failures_max"]:
                     return
