@@ -82,6 +82,11 @@ def test_a_code_reads_back_as_what_was_signed(code):
     assert set(text) <= set(ALPHABET)
     read = PointsCode.decode(text)
     assert read == code
+    # What a scanner or a form put around it does no harm; what stands in it belongs to it.
+    assert PointsCode.decode(f"  {text}\t\r\n") == code
+    for number in (index for index, character in enumerate(text) if character == " "):
+        with pytest.raises(InvalidRequest):
+            PointsCode.decode(text[:number] + text[number + 1 :])
     signature = from_base64url(read.signature, size=64)
     signed = encode_consent(CHAIN, read.text)
     assert is_valid_signature(public=WALLET.signer.public, text=signed, signature=signature)

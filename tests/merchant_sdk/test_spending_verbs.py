@@ -182,7 +182,7 @@ def test_one_number_for_two_orders_is_asked_about(fresh, petrol, wallet):
     petrol.earn(wallet.member, "50", "P-0")
     petrol.redeem(wallet.points_code("fresh", 10, "petrol"), 10, "P-1")
     petrol.redeem(wallet.points_code("petrol", 10, "petrol"), 10, "P-1")
-    with pytest.raises(InvalidRequest, match="several orders"):
+    with pytest.raises(InvalidRequest, match="several programs"):
         petrol.refund("P-1", "R-1")
     assert petrol.refund("P-1", "R-1", program="petrol").message.program == "petrol"
     assert fresh.balance(wallet.member).points == 90

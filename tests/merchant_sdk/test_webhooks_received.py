@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import msgspec
 import pytest
 from flask import Flask, request
+from werkzeug import datastructures as werkzeug
 
 from merchant_sdk import ConfigurationError, NotFound, RefusedByNode, Unverified, WebhookError, Webhooks
 from merchant_sdk.webhooks import sign_delivery
@@ -65,7 +67,46 @@ def test_a_delivery_becomes_a_typed_event_with_a_verified_receipt(hooks, deliver
     assert (event.outcome.legs[0].source, event.outcome.legs[0].destination) == ("fresh", "petrol")
     assert event.receipt.verify(policy).message.reference == "P-7"
     # Without a policy it is the node's word, and says so.
-    assert Webhooks(SECRET).receive(spent, sign(spent)).receipt is None
+    unproven = Webhooks(SECRET).receive(spent, sign(spent))
+    assert (unproven.receipt, unproven.sender) == (None, None)
+
+
+def test_an_event_says_who_sent_it_whoever_chose_the_number(hooks, delivered):
+    """Petrol's own order of fresh's points may have any number, one of fresh's too."""
+    earned, spent = delivered[0]
+    assert hooks.receive(earned, sign(earned)).sender == "fresh"
+    event = hooks.receive(spent, sign(spent))
+    assert (event.sender, event.message["reference"], event.points) == ("petrol", "P-7", 30)
+
+
+def test_what_a_block_did_by_itself_is_the_holders_or_nobodys(server):
+    with sandbox(merchants=("fresh", "petrol")) as alliance:
+        fresh, petrol = alliance.merchant("fresh"), alliance.merchant("petrol")
+        wallet = alliance.wallet()
+        fresh.enrol(wallet)
+        fresh.earn(wallet.member, "50", "A-1")
+        url = f"http://127.0.0.1:{server.server_port}/points"
+        endpoint = fresh.register_webhook(url, types=["lapse", "expire"])
+        server.hooks = Webhooks(endpoint.secret, policy=fresh.policy())
+        petrol.hold(wallet.consent_for_hold("fresh", 20, "petrol"), 20, "H-1", seconds=60)
+        alliance.clock.advance(minutes=5)
+        fresh.enrol()
+        alliance.clock.advance(days=500)
+        fresh.enrol()
+        wait_for(lambda: len(server.seen) == 2)
+        lapsed, expired = server.seen
+        assert (lapsed.kind, lapsed.sender, lapsed.message["hold"]) == ("lapse", "petrol", "H-1")
+        assert (expired.kind, expired.sender, expired.points) == ("expire", None, 50)
+
+
+def test_headers_are_taken_as_frameworks_have_them(hooks, delivered):
+    body = delivered[0][0]
+    signed = sign(body)
+    message = Message()
+    for name, value in signed.items():
+        message[name] = value
+    for headers in (signed, werkzeug.Headers(list(signed.items())), message):
+        assert hooks.receive(body, headers).kind == "earn"
 
 
 def test_header_names_are_read_in_any_case_and_old_secrets_still_count(delivered):

@@ -51,7 +51,7 @@ def test_a_debt_grows_to_its_limit_and_no_further(told):
 
 
 def test_a_partner_gets_back_what_it_paid_to_the_last_micro(told):
-    told.set_parameter("accrual_fee_basis_points", 77)
+    told.set_parameter("accrual_fee_basis_points", 78)
     order = told.order("earn", "fresh", amount=100_999_999)
     paid = told.send("books", order)
     parts = [told.bring_back("books", order, amount) for amount in (33_333_333, 33_333_333, 34_333_333)]
@@ -128,6 +128,17 @@ def test_what_is_over_when_it_is_refunded_repays_nothing_and_what_has_its_grace_
     told.wait(days=1)
     back = told.undo("fresh", spent, 5)
     assert (back["expired"][0][3], "repaid" in back, "debt" in back, back["balance"]) == (5, False, False, 0)
+
+
+def test_a_refund_that_goes_against_the_debt_needs_no_room(told):
+    told.bring("fresh", 10, days=1)
+    spent, more = told.spend("redeem", "fresh", "fresh", 10), owe(told, 10)
+    for days in range(2, 66):
+        told.bring("fresh", 1, days=days)
+    told.hold_for("books", "fresh", 64, millis=DAY)
+    back = told.undo("fresh", spent, 10)
+    assert (back["repaid"], back["debt"], back["balance"], "lots" in back) == (10, 0, 64, False)
+    assert told.undo("books", more, 1)["code"] == "LOT_LIMIT"
 
 
 @pytest.mark.parametrize("kind", ["release", "lapse", "capture"])
