@@ -197,7 +197,10 @@ class Till:
             if verb == "earn":
                 self.queue(number, asked)
         try:
-            self.shop.flush()
+            why = {each.error.facts.get("code") for each in self.shop.flush() if each.error}
+            if "NOT_SENT" in why:
+                self.say("LINE DOWN", f"NOT_SENT; {self.shop.count_queued()} sales wait")
+                return False
             if self.shop.count_waiting() or self.shop.count_queued():
                 self.say("UNKNOWN", f"{self.shop.count_waiting()} transactions are still open. {LATE}")
                 return False

@@ -29,16 +29,13 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Final
 
 from merchant_sdk.outbox_file import Connection, OutboxFile
+from merchant_sdk.outbox_orders import DATED_MILLIS, OutboxOrders
 from merchant_sdk.owners import close_owner, is_alive, open_owner
 from merchant_sdk.records import Dated, Evidence, Pending, TrustedNote
 
 LEASE_MILLIS: Final = 60_000
 KEPT_MILLIS: Final = 7 * 86_400_000
 """How long a file keeps what is done."""
-DATED_MILLIS: Final = 86_400_000
-"""How long the moment given to an order is remembered: a day, as long as its reference is looked up for
-certain.
-"""
 _PRUNE_EVERY: Final = 1_000
 _END: Final = """UPDATE transactions SET state = ?, successor = ?
     WHERE sender = ? AND id = ? AND owner = ? AND state = 'waiting'"""
@@ -51,7 +48,7 @@ def get_wall_time() -> int:
     return time.time_ns() // 1_000_000
 
 
-class Outbox:
+class Outbox(OutboxOrders):
     """Signed transactions and what came of them, in a file or in memory. Any thread may call."""
 
     def __init__(
@@ -189,31 +186,6 @@ class Outbox:
         query = "SELECT count(*) FROM transactions WHERE sender = ? AND state = 'waiting'"
         return int(self._file.read(query, (sender,))[0][0])
 
-    def queue(self, sender: str, messages: Sequence[bytes], dated: Iterable[Dated] = ()) -> None:
-        """The messages are stored, synced, behind all that were queued before; the next drain signs them."""
-        now = self._clock()
-        rows = self._date(sender, dated)
-        with self._file.write() as write:
-            write.executemany(
-                "INSERT INTO queue (sender, message, created) VALUES (?, ?, ?)",
-                [(sender, message, now) for message in messages],
-            )
-            write.executemany("INSERT OR REPLACE INTO dated VALUES (?, ?, ?, ?, ?, ?)", rows)
-
-    def list_queued(self, sender: str, *, limit: int) -> list[tuple[int, bytes]]:
-        """The first of the queue that no transaction carries yet: number and message.
-
-        None while some carrier is open: the queue keeps its order, whichever process drains it.
-        """
-        if self._file.read("SELECT 1 FROM queue WHERE sender = ? AND carrier IS NOT NULL LIMIT 1", (sender,)):
-            return []
-        query = "SELECT number, message FROM queue WHERE sender = ? ORDER BY number LIMIT ?"
-        return self._file.read(query, (sender, limit))
-
-    def count_queued(self, sender: str) -> int:
-        """How many queued messages are not known to be committed or turned down."""
-        return int(self._file.read("SELECT count(*) FROM queue WHERE sender = ?", (sender,))[0][0])
-
     def put_carrier(self, pending: Pending, numbers: Sequence[int]) -> bool:
         """As `put`, for the messages of these numbers, unless another process has drained meanwhile."""
         with self._file.write() as write:
@@ -256,10 +228,6 @@ class Outbox:
         close_owner(self._owner)
         self._file.close()
 
-    def _date(self, sender: str, dated: Iterable[Dated]) -> list[tuple[Any, ...]]:
-        now = self._clock()
-        return [(sender, *each, now) for each in dated]
-
     def _insert(self, write: Connection, pending: Pending) -> None:
         now = self._clock()
         write.execute(
@@ -279,6 +247,16 @@ class Outbox:
         self._ended += 1
         if self._ended % _PRUNE_EVERY == 0:
             _prune(write, now=self._clock())
+
+    def _may_take_up(self, sender: str, transaction_id: str) -> bool:
+        """Whether nobody living has it in hand."""
+        if (sender, transaction_id) in self._held:
+            return False
+        query = "SELECT id, not_after, owner, lease_until FROM transactions WHERE sender = ? AND id = ?"
+        return any(
+            self._is_free(sender, row, self._clock())
+            for row in self._file.read(query, (sender, transaction_id))
+        )
 
     def _is_free(self, sender: str, row: Sequence[Any], now: int) -> bool:
         if (sender, row[0]) in self._held:

@@ -22,10 +22,13 @@ from merchant_sdk.client.grouping import Call, Lane
 from merchant_sdk.client.meeting import Meeting
 from merchant_sdk.client.queueing import tell_what_waits
 from merchant_sdk.client.reading import Reader
+from merchant_sdk.client.recalling import Recall
 from merchant_sdk.client.settling import Settler
 from merchant_sdk.client.submission import Submitter
 from merchant_sdk.errors import ConfigurationError, NotSent, RefusedByNode, Unverified
-from merchant_sdk.outbox import DATED_MILLIS, Outbox
+from merchant_sdk.order_names import get_name
+from merchant_sdk.outbox import Outbox
+from merchant_sdk.outbox_orders import DATED_MILLIS
 from merchant_sdk.receipt import Receipt
 from merchant_sdk.records import Dated
 from merchant_sdk.requests import Asked, check_message, get_reference
@@ -53,6 +56,7 @@ class Connection(Generic[R]):
     ) -> None:
         self.core = core
         self.outbox = outbox
+        self.recall = Recall[R](outbox, core.participant)
         self._settings = settings
         self._transport = transport
         self._group_seconds = group_seconds
@@ -118,19 +122,26 @@ class Connection(Generic[R]):
 
         Without its moment (``is_dated``) it gets the one that the same order was given before, or now.
         """
-        data = check_message(message)
+        check_message(message)
+        async with self.recall.minding(get_name(message)):
+            result = await self._ask(message, is_dated=is_dated)
+            error = result.get_error()
+            if error is not None:
+                raise error
+        return result
+
+    async def _ask(self, message: Any, *, is_dated: bool) -> Committed[R]:
         signer = self.core.choose_signer([message])
         settler = await self.open()
         if not is_dated:
             moment = await self.find_date(type(message), message.program, get_reference(message))
             message = structs.replace(message, occurred_at=moment)
-            data = check_message(message)
+        data = check_message(message)
         result = await settler.ask_again(data)
         if result is None:
+            result = await self.recall.settle_first(settler, message)
+        if result is None:
             result = await self._ask_in_lane(signer, Asked(message, data, not is_dated))
-        error = result.get_error()
-        if error is not None:
-            raise error
         return result
 
     async def _ask_in_lane(self, signer: Signer, asked: Asked) -> Committed[R]:
@@ -169,10 +180,11 @@ class Connection(Generic[R]):
         """The results of these messages as one transaction of their own."""
         for message in messages:
             check_message(message)
-        settler = await self.open()
-        return await settler.submit(
-            messages, transaction_id=transaction_id, not_after=not_after, atomic=atomic
-        )
+        async with self.recall.minding(*map(get_name, messages)):
+            settler = await self.open()
+            return await settler.submit(
+                messages, transaction_id=transaction_id, not_after=not_after, atomic=atomic
+            )
 
     async def flush(self) -> list[Resent[R]]:
         """What came of everything in the outbox. Without a line all of it is as open as before."""

@@ -98,7 +98,7 @@ class Settler(Generic[R]):
                 return await self._run(known.id, self._resend(known))
         elif self._open:
             found = self._find_open([encode(message) for message in messages], atomic=atomic)
-            results = None if found is None else await self._settle(found)
+            results = None if found is None else await self.settle(found)
             if results is not None:
                 return results
         return await self._submitter.submit(
@@ -114,7 +114,7 @@ class Settler(Generic[R]):
         place = self._open.get(message)
         if place is None or place.atomic:
             return None
-        results = await self._settle(place.id)
+        results = await self.settle(place.id)
         return None if results is None else results[place.number]
 
     async def flush(self) -> list[Resent[R]]:
@@ -152,7 +152,7 @@ class Settler(Generic[R]):
             return Resent[R](transaction_id=transaction_id, error=error)
         return Resent[R](transaction_id=transaction_id, results=tuple(results))
 
-    async def _settle(self, transaction_id: str) -> list[Committed[R]] | None:
+    async def settle(self, transaction_id: str) -> list[Committed[R]] | None:
         """The results of an open transaction; None where it is in others' hands, or ended."""
         task = self._tasks.get(transaction_id)
         if task is not None:

@@ -45,6 +45,13 @@ _TIME_MAX: Final = 2**52
 """No ledger's clock stands later, whatever a server says."""
 
 
+async def keep_in(outbox: Outbox, act: Callable[..., T], *arguments: Any) -> T:
+    """Do something with the outbox: a file waits for the disk, and that must not hold up the loop."""
+    if outbox.is_durable:
+        return await asyncio.to_thread(act, *arguments)
+    return act(*arguments)
+
+
 class Submitter(Generic[R]):
     """Sends the transactions of one participant and believes only what is proven."""
 
@@ -191,10 +198,8 @@ class Submitter(Generic[R]):
         return self.core.learn(refusal)
 
     async def keep(self, act: Callable[..., T], *arguments: Any) -> T:
-        """Do something with the outbox: a file waits for the disk, and that must not hold up the loop."""
-        if self.outbox.is_durable:
-            return await asyncio.to_thread(act, *arguments)
-        return act(*arguments)
+        """Do something with the outbox (`keep_in`)."""
+        return await keep_in(self.outbox, act, *arguments)
 
     async def keep_evidence(self, error: Unverified) -> None:
         """Both notes are in the outbox, where the error has two."""

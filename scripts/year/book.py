@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from contracts.mechanics.lots import split_lots
 from ledger.outcome import Lot
 
 
@@ -29,6 +30,8 @@ class Book:
         self._promised: dict[tuple[str, str], int] = {}
         """What was asked for in this hour and is not answered yet."""
         self._held: dict[tuple[str, str], Held] = {}
+        self._debts: dict[tuple[str, str], int] = {}
+        """What each account owed by its last answer that said so."""
 
     def get_available(self, member: str, program: str, *, day: int) -> int:
         """The points that can be spent on this day and are not promised yet."""
@@ -63,6 +66,16 @@ class Book:
             else:
                 del by_day[lot.expires]
 
+    def note_debt(self, member: str, program: str, debt: int | None) -> None:
+        """What an account owes now, where an answer says so."""
+        if debt is not None:
+            self._debts[member, program] = debt
+
+    def add_returned(self, member: str, program: str, lots: Iterable[Lot], *, repaid: int) -> None:
+        """These lots came back, but for the first ``repaid`` points, which went against a debt."""
+        _, arrived = split_lots(lots, repaid)
+        self.add(member, program, arrived)
+
     def hold(self, held: Held, *, reference: str, merchant: str) -> None:
         """These lots are set aside."""
         self.take(held.member, held.program, held.lots)
@@ -72,7 +85,11 @@ class Book:
         """Nothing is set aside for this order any more; what was."""
         return self._held.pop((reference, merchant))
 
-    def give_back(self, *, reference: str, merchant: str) -> None:
-        """Time has given back what was set aside for this order."""
+    def give_back(self, *, reference: str, merchant: str, day: int) -> None:
+        """Time has given back, on this day, what was set aside for this order."""
         held = self.end_hold(reference=reference, merchant=merchant)
-        self.add(held.member, held.program, held.lots)
+        living = [lot for lot in held.lots if lot.expires >= day]
+        owed = self._debts.get((held.member, held.program), 0)
+        repaid = min(owed, sum(lot.points for lot in living))
+        self._debts[held.member, held.program] = owed - repaid
+        self.add_returned(held.member, held.program, living, repaid=repaid)

@@ -33,7 +33,7 @@ from scripts.year.alliance import BEGINS, TERMS, make_opening
 from scripts.year.asking import make_end, make_enrolments, make_messages, make_return
 from scripts.year.book import Book, Held
 from scripts.year.desk import Desk, Order, Wallets
-from scripts.year.later import Agenda, Later, is_over
+from scripts.year.later import Agenda, Later, get_end_day, is_over
 from scripts.year.node_process import NodeFailed
 from scripts.year.purchases import MILLIS_PER_HOUR, Purchase, group_by_hour
 from scripts.year.story import Story, Visit, find_households, is_offline, plan_enrolments
@@ -173,7 +173,8 @@ class Driver:
             return make_return(later, time=time)
         if later.kind == "forget" or is_over(later.visit, time=time):
             merchant = later.visit.purchase.merchant
-            self._book.give_back(reference=later.visit.reference, merchant=merchant)
+            day = get_end_day(later.visit)
+            self._book.give_back(reference=later.visit.reference, merchant=merchant, day=day)
         return make_end(later, time=time)
 
     def _click_twice(self, orders: Sequence[Order]) -> list[Order]:
@@ -220,6 +221,8 @@ class Driver:
         self._codes[message.__struct_config__.tag, result.code] += 1
         if result.code != OK:
             return
+        if hasattr(message, "member"):
+            self._book.note_debt(message.member, getattr(message, "program", ""), result.debt)
         if isinstance(message, Earn | Refund):
             self._book.add(message.member, message.program, result.lots)
         elif isinstance(message, Redeem | ReturnOrder):
@@ -231,7 +234,9 @@ class Driver:
             self._book.hold(held, reference=message.reference, merchant=merchant)
         elif isinstance(message, Capture | Release):
             self._book.end_hold(reference=message.hold, merchant=merchant)
-            self._book.add(message.member, message.program, result.released)
+            expired = set(result.expired)
+            living = [lot for lot in result.released if lot not in expired]
+            self._book.add_returned(message.member, message.program, living, repaid=result.repaid or 0)
         elif isinstance(message, Exchange):
             self._book.take(message.member, message.program, result.lots)
             self._book.add(message.recipient, message.target, result.received)

@@ -14,7 +14,8 @@ import heapq
 from collections.abc import Iterator
 from typing import Final, Literal, NamedTuple
 
-from scripts.year.alliance import draw_percent
+from ledger.calendar import get_day
+from scripts.year.alliance import UTC_OFFSET_MINUTES, draw_percent
 from scripts.year.purchases import MILLIS_PER_HOUR, get_hour_end
 from scripts.year.story import Visit
 
@@ -67,6 +68,12 @@ class Agenda:
 def is_over(visit: Visit, *, time: int) -> bool:
     """Whether time has given the visit's held points back by the block at ``time``."""
     return time >= get_hour_end(visit.purchase.time) + HOLD_MILLIS
+
+
+def get_end_day(visit: Visit) -> int:
+    """The day, in the merchants' offset, on which time gives the visit's held points back."""
+    over = get_hour_end(visit.purchase.time) + HOLD_MILLIS
+    return get_day(over, utc_offset_minutes=UTC_OFFSET_MINUTES)
 
 
 def _plan_end(visit: Visit) -> Iterator[tuple[int, Later]]:

@@ -6,6 +6,7 @@ import asyncio
 import re
 import socket
 import threading
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -22,17 +23,21 @@ from merchant_sdk import (
     HistoryEntry,
     Merchant,
     Position,
+    Program,
     Quote,
     Receipt,
     RejectedByLedger,
     Resent,
+    Wallet,
     WebhookEvent,
     errors,
+    make_member_id,
 )
+from merchant_sdk.programs import ProgramPolicy, Series
 from merchant_sdk.settings import read_settings
 from merchant_sdk.webhooks import sign_delivery
 from node.keystore import make_folder, write_keys
-from tests.merchant_sdk.genesis import seed_of
+from tests.merchant_sdk.genesis import get_system_time, seed_of
 from tests.merchant_sdk.village import RealNode, Village
 
 
@@ -85,7 +90,7 @@ def test_the_examples_run_as_they_stand_there(environment, examples, capsys, tmp
     assert next(printed) == "True True 40 fresh fresh"
     assert next(printed).startswith("not paid: No points moved. Ask for fewer points")
     assert next(printed) == "[20]"
-    assert list(printed) == []
+    assert list(printed) == ["unknown", "20 20"]
     check_what_the_examples_define(known)
     told = known["check"](tmp_path / "receipt.json", tmp_path / "policy.txt")
     assert told.startswith(f"entry {known['done'].index}: Earn(amount=45600000")
@@ -109,9 +114,29 @@ def check_what_the_examples_define(known):
             "settled 15",
         ]
         receive_with_flask(shop, known)
+        join_and_pay_in_part(shop, known)
+        known["open_program"](shop, "petrol", get_system_time() + 86_400_000)
+        assert shop.earn(member, "9", "L-1", program="leaf").points == 9
+        assert shop.program("leaf").par_redeem == 10_000
         receipt = shop.receipt(known["done"].index)
         Path("receipt.json").write_bytes(receipt.data)
         Path("policy.txt").write_text(shop.policy())
+
+
+def join_and_pay_in_part(shop, known):
+    """A phone's key comes to the ledger by the shop's server, and its code pays part of an order."""
+    member, seed = make_member_id(), bytes(range(32))
+    sent = known["make_key"](shop.chain, member, seed)
+    assert [known["join"](shop, member, sent) for _ in range(2)] == [member, member]
+    now = get_system_time()
+    shop.earn(member, "500", "A-5", occurred_at=now)
+    code = Wallet(shop.chain, member=member, seed=seed).points_code("fresh", 400, "fresh")
+    discount = known["compute_discount"](shop, code, 400)
+    assert discount == Decimal(400) * shop.program("fresh").par_redeem / 1_000_000
+    order = {"number": "A-6", "time": now, "total": Decimal("30.00"), "discount": discount, "points": 400}
+    for _ in range(2):
+        assert known["pay_in_part"](shop, member, code, order) == Decimal("30.00") - discount
+    assert shop.balance(member).points == 100 + int(Decimal("30.00") - discount)
 
 
 def receive_with_flask(shop, known):
@@ -126,11 +151,19 @@ def receive_with_flask(shop, known):
         "time": receipt.time,
     }
     body, secret, handled = msgspec.json.encode(told), "whsec_c2VjcmV0", []
-    client = known["make_app"](secret, shop.policy(), handled.append).test_client()
+
+    def handle(number, event):
+        handled.append((number, event.points))
+
+    client = known["make_app"](secret, shop.policy(), "fresh", handle).test_client()
+    stranger = known["make_app"](secret, shop.policy(), "petrol", handle).test_client()
+    headers = sign_delivery(secret, body, delivery_id="wh_2")
+    assert stranger.post("/hooks/points", data=body, headers=headers).status_code == 204
+    assert handled == []
     for status in (204, 204):
         headers = sign_delivery(secret, body, delivery_id="wh_1")
         assert client.post("/hooks/points", data=body, headers=headers).status_code == status
-    assert [event.message["reference"] for event in handled] == ["A-1029"]
+    assert handled == [("A-1029", 45)]
     assert client.post("/hooks/points", data=body).status_code == 401
 
 
@@ -157,6 +190,9 @@ def test_every_field_of_what_is_handed_out_is_told(guide):
         Quote,
         Balance,
         Position,
+        Program,
+        ProgramPolicy,
+        Series,
         HistoryEntry,
         Receipt,
         Resent,
