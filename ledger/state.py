@@ -101,7 +101,7 @@ class State:
         if record is _MISSING:
             record = self._current[table].get(key, _MISSING)
             if record is _MISSING:
-                return self.get_current(table, key)
+                return None if table in self._resident else self.get_current(table, key)
         return record
 
     def get_current(self, table: str, key: str) -> Any:

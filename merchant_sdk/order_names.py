@@ -49,6 +49,16 @@ def get_name(message: Any) -> OrderName | None:
     return None if number is None else OrderName(kind, number, getattr(message, "program", None))
 
 
+def get_number(order: object) -> str | None:
+    """The number by which a verb's ``order`` is known: itself, a result's, or a history line's."""
+    if isinstance(order, str):
+        return order
+    message: Any = getattr(order, "message", None)
+    fields = message if isinstance(message, dict) else structs.asdict(message) if message else {}
+    number = fields.get("hold", fields.get("reference"))
+    return number if isinstance(number, str) else None
+
+
 def decode_order(data: bytes) -> Any:
     """The message in these canonical bytes; None where this SDK cannot read it."""
     try:

@@ -210,21 +210,19 @@ def get_reference(message: Any) -> str:
     return found
 
 
-def read_code(code: PointsCode | str) -> PointsCode | str:
-    """What a till was handed: a points code, the text a scanner read, or the id of one of its own members."""
-    if isinstance(code, str) and not code.startswith("m_"):
-        return PointsCode.decode(code)
-    return code
-
-
 def read_consent(code: PointsCode | str, *, purpose: Purpose) -> PointsCode:
-    """The member's own consent to this purpose. Raises `InvalidRequest` where it is to something else."""
-    found = read_code(code)
-    if not isinstance(found, PointsCode):
-        raise InvalidRequest(f"to {purpose} needs the member's own consent", member=found)
+    """The member's own consent to this purpose: a points code, or the text that a scanner read.
+
+    Raises `InvalidRequest` where it is none, or to something else.
+    """
+    if isinstance(code, str) and code.strip().startswith("m_"):
+        raise InvalidRequest(f"to {purpose} needs the member's own code; this is a member's id", member=code)
+    found = PointsCode.decode(code) if isinstance(code, str) else code
     if found.text.purpose != purpose:
         raise InvalidRequest(
-            "the member agreed to something else", purpose=purpose, consent_to=found.text.purpose
+            f"the wrong kind of code: the member agreed to {found.text.purpose}, not to {purpose}",
+            purpose=purpose,
+            consent_to=found.text.purpose,
         )
     return found
 

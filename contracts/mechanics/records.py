@@ -141,7 +141,7 @@ class Undone(Struct, frozen=True, array_like=True, gc=False):
     index: int
 
 
-class Earned(Struct, frozen=True, array_like=True):
+class Earned(Struct, frozen=True, array_like=True, gc=False):
     """An earning that may be returned: in place of a `ReferenceRecord`."""
 
     index: int
@@ -161,7 +161,7 @@ class Earned(Struct, frozen=True, array_like=True):
     undone: tuple[Undone, ...]
 
 
-class Spent(Struct, frozen=True, array_like=True):
+class Spent(Struct, frozen=True, array_like=True, gc=False):
     """A redemption that may be refunded: in place of a `ReferenceRecord`; for a hold, what was captured."""
 
     index: int
@@ -177,7 +177,7 @@ class Spent(Struct, frozen=True, array_like=True):
     undone: tuple[Undone, ...]
 
 
-class HoldRecord(Struct, frozen=True, array_like=True):
+class HoldRecord(Struct, frozen=True, array_like=True, gc=False):
     """Points set aside: in place of a `ReferenceRecord`."""
 
     index: int

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Generic, TypeVar
 
+from contracts.messages.consent_text import Purpose
 from merchant_sdk.client.connection import Connection
 from merchant_sdk.errors import InvalidRequest
+from merchant_sdk.order_names import OrderName
 from merchant_sdk.points_code import PointsCode
-from merchant_sdk.requests import read_code
+from merchant_sdk.requests import read_consent
 from merchant_sdk.results import Committed
 
 R = TypeVar("R")
@@ -29,13 +32,29 @@ class Asking(Generic[R, C]):
         """The program named, or our own."""
         return program or await self._connection.get_program()
 
+    def _minding(self, kind: str, number: object, program: str | None) -> AbstractAsyncContextManager[None]:
+        """Whatever fails within, the order's fate is told as the outbox knows it (`Recall.minding`)."""
+        name = OrderName(kind, number, program) if isinstance(number, str) else None
+        return self._connection.recall.minding(name)
+
     async def _read_payment(
-        self, code: PointsCode | str, program: str | None
+        self, code: PointsCode | str, program: str | None, *, purpose: Purpose, without_code: bool
     ) -> tuple[PointsCode | str, str]:
         """What the till was handed, and whose points it is about: the code says so, else they are ours."""
-        found = read_code(code)
-        if isinstance(found, PointsCode):
-            if program not in (None, found.program):
-                raise InvalidRequest("this code is for other points", program=program, code=found.program)
-            return found, found.program
-        return found, await self._get_program(program)
+        if without_code:
+            if not (isinstance(code, str) and code.startswith("m_")):
+                raise InvalidRequest("without_code=True is for a member's id, and this is none")
+            return code, await self._get_program(program)
+        try:
+            found = read_consent(code, purpose=purpose)
+        except InvalidRequest as error:
+            if "member" in error.facts:
+                # Whoever types an id, or shows one as a code, must not spend somebody else's points with it.
+                error.what_to_do = (
+                    "Ask the member for a points code; nothing was sent. At your own tills, where you know "
+                    "the member in another way, pass without_code=True."
+                )
+            raise
+        if program not in (None, found.program):
+            raise InvalidRequest("this code is for other points", program=program, code=found.program)
+        return found, found.program

@@ -23,15 +23,23 @@ class BlockingSpending(Blocking):
         *,
         program: str | None = None,
         amount: Amount | None = None,
+        without_code: bool = False,
         occurred_at: int | None = None,
     ) -> Done:
-        """Take ``points`` in payment: with the points code a member shows, or from a member of ours by id.
+        """Take ``points`` in payment, with the points code that a member shows.
 
-        ``amount`` is the whole order's, where the issuer's ceilings depend on it.
+        ``amount`` is the whole order's, where the issuer's ceilings depend on it. With ``without_code`` the
+        first argument is the id of a member of ours, on your till's own word that it is they who pay.
         """
         return self._run(
             self._verbs.redeem(
-                code, points, reference, program=program, amount=amount, occurred_at=occurred_at
+                code,
+                points,
+                reference,
+                program=program,
+                amount=amount,
+                without_code=without_code,
+                occurred_at=occurred_at,
             )
         )
 
@@ -45,6 +53,7 @@ class BlockingSpending(Blocking):
         expires: int | None = None,
         program: str | None = None,
         amount: Amount | None = None,
+        without_code: bool = False,
         occurred_at: int | None = None,
     ) -> Held[Receipt, Done]:
         """Set ``points`` aside for an order, for ``seconds`` or until ``expires``: then capture or release.
@@ -60,6 +69,7 @@ class BlockingSpending(Blocking):
                 expires=expires,
                 program=program,
                 amount=amount,
+                without_code=without_code,
                 occurred_at=occurred_at,
             )
         )

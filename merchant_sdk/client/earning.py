@@ -36,11 +36,12 @@ class EarningVerbs(Asking[R, C]):
 
         They are ours unless ``program`` says whose; the purchase was now unless ``occurred_at`` says when.
         """
-        program = await self._get_program(program)
-        message = make_earn(
-            member=member, amount=amount, reference=reference, program=program, occurred_at=occurred_at
-        )
-        return await self._ask(message, occurred_at)
+        async with self._minding("earn", reference, program):
+            program = await self._get_program(program)
+            message = make_earn(
+                member=member, amount=amount, reference=reference, program=program, occurred_at=occurred_at
+            )
+            return await self._ask(message, occurred_at)
 
     async def award(
         self,
@@ -58,16 +59,17 @@ class EarningVerbs(Asking[R, C]):
         ``reason`` is sign_in, review, referral, task, campaign, birthday, bonus or goodwill. With the
         ``amount`` of the order it was given for, it can be returned with that order.
         """
-        message = Award(
-            amount=read_amount(amount),
-            member=member,
-            occurred_at=occurred_at or 0,
-            points=points,
-            program=await self._get_program(program),
-            reason=reason,
-            reference=reference,
-        )
-        return await self._ask(message, occurred_at)
+        async with self._minding("award", reference, program):
+            message = Award(
+                amount=read_amount(amount),
+                member=member,
+                occurred_at=occurred_at or 0,
+                points=points,
+                program=await self._get_program(program),
+                reason=reason,
+                reference=reference,
+            )
+            return await self._ask(message, occurred_at)
 
     async def return_order(
         self,
@@ -83,32 +85,35 @@ class EarningVerbs(Asking[R, C]):
         Without an amount it is all of the order that has not come back yet. ``order`` is the number under
         which they were earned, or the result of then; ``reference`` is the return's own number.
         """
-        original = await find_original(self._connection, order, kinds=("earn", "award"), program=program)
-        moment = occurred_at
-        micros = None if amount is None else get_micros(amount)
-        if micros is None or original.rows is not None:
-            parts = await list_parts(self._connection, original, kind="return_order")
-            for part in parts:
-                # Asked for again, it is the same return and not one more.
-                if part.reference == reference and micros in (None, part.amount):
-                    micros, moment = part.amount, occurred_at or part.occurred_at
-            if micros is None:
-                if original.message.amount is UNSET:
-                    raise InvalidRequest("this award was given for no order, so nothing of it can come back")
-                micros = original.message.amount - sum(part.amount for part in parts)
-                if micros <= 0:
-                    raise InvalidRequest("all of this order came back already", order=original.reference)
-        message = ReturnOrder(
-            amount=micros,
-            member=original.member,
-            occurred_at=moment or 0,
-            original=original.reference,
-            original_day=original.day,
-            original_type="award" if original.kind == "award" else "earn",
-            program=original.program,
-            reference=reference,
-        )
-        return await self._ask(message, moment)
+        async with self._minding("return_order", reference, program):
+            original = await find_original(self._connection, order, kinds=("earn", "award"), program=program)
+            moment = occurred_at
+            micros = None if amount is None else get_micros(amount)
+            if micros is None or original.rows is not None:
+                parts = await list_parts(self._connection, original, kind="return_order")
+                for part in parts:
+                    # Asked for again, it is the same return and not one more.
+                    if part.reference == reference and micros in (None, part.amount):
+                        micros, moment = part.amount, occurred_at or part.occurred_at
+                if micros is None:
+                    if original.message.amount is UNSET:
+                        raise InvalidRequest(
+                            "this award was given for no order, so nothing of it can come back"
+                        )
+                    micros = original.message.amount - sum(part.amount for part in parts)
+                    if micros <= 0:
+                        raise InvalidRequest("all of this order came back already", order=original.reference)
+            message = ReturnOrder(
+                amount=micros,
+                member=original.member,
+                occurred_at=moment or 0,
+                original=original.reference,
+                original_day=original.day,
+                original_type="award" if original.kind == "award" else "earn",
+                program=original.program,
+                reference=reference,
+            )
+            return await self._ask(message, moment)
 
     async def import_balance(
         self,
@@ -126,17 +131,18 @@ class EarningVerbs(Asking[R, C]):
 
         Days are `datetime.date`, or the ledger's day numbers; ``expires_day`` is the last day of use.
         """
-        message = ImportBalance(
-            earned_day=read_day(earned_day),
-            expires_day=read_day(expires_day),
-            member=member,
-            occurred_at=occurred_at or 0,
-            points=points,
-            program=await self._get_program(program),
-            reference=reference,
-            series=series,
-        )
-        return await self._ask(message, occurred_at)
+        async with self._minding("import_balance", reference, program):
+            message = ImportBalance(
+                earned_day=read_day(earned_day),
+                expires_day=read_day(expires_day),
+                member=member,
+                occurred_at=occurred_at or 0,
+                points=points,
+                program=await self._get_program(program),
+                reference=reference,
+                series=series,
+            )
+            return await self._ask(message, occurred_at)
 
     async def adjust(
         self,
@@ -154,17 +160,18 @@ class EarningVerbs(Asking[R, C]):
         To ``give``, ``member`` is the member's id; to ``take``, it is their consent
         (`Wallet.consent_for_adjust`).
         """
-        code = read_consent(member, purpose="adjust") if direction == "take" else None
-        if code is None and not isinstance(member, str):
-            raise InvalidRequest("to give points needs no consent: pass the member's id")
-        message = Adjust(
-            consent=UNSET if code is None else code.consent,
-            direction=direction,
-            member=str(member) if code is None else code.member,
-            occurred_at=occurred_at or 0,
-            points=points,
-            program=await self._get_program(program) if code is None else code.program,
-            reason=reason,
-            reference=reference,
-        )
-        return await self._ask(message, occurred_at)
+        async with self._minding("adjust", reference, program):
+            code = read_consent(member, purpose="adjust") if direction == "take" else None
+            if code is None and not isinstance(member, str):
+                raise InvalidRequest("to give points needs no consent: pass the member's id")
+            message = Adjust(
+                consent=UNSET if code is None else code.consent,
+                direction=direction,
+                member=str(member) if code is None else code.member,
+                occurred_at=occurred_at or 0,
+                points=points,
+                program=await self._get_program(program) if code is None else code.program,
+                reason=reason,
+                reference=reference,
+            )
+            return await self._ask(message, occurred_at)

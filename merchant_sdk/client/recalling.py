@@ -23,6 +23,7 @@ from merchant_sdk.errors import (
     CommonpointError,
     ConfigurationError,
     NotSent,
+    OutboxError,
     RefusedByNode,
     RejectedByLedger,
     UnknownOutcome,
@@ -60,7 +61,9 @@ class Recall(Generic[R]):
         try:
             yield
         except CommonpointError as error:
-            told = await self._tell(error, [name for name in names if name is not None])
+            told = error
+            if error.fate != "unknown":
+                told = await self._tell(error, [name for name in names if name is not None])
             if told is error:
                 raise
             raise told from error
@@ -87,8 +90,17 @@ class Recall(Generic[R]):
 
     async def _tell(self, error: CommonpointError, names: list[OrderName]) -> CommonpointError:
         """The error to raise: this one, unless an order of these is open."""
-        if error.fate == "unknown":
+        try:
+            return await self._compare(error, names)
+        except OutboxError as failed:
+            if isinstance(error, NotSent | RefusedByNode) and names:
+                # Nobody can say what is open.
+                return UnknownOutcome(
+                    "", f"{failed.detail}; now: {error.detail or error.code}", code=error.code
+                )
             return error
+
+    async def _compare(self, error: CommonpointError, names: list[OrderName]) -> CommonpointError:
         settled = error.committed if isinstance(error, RejectedByLedger) else None
         for name in names:
             for place in await self._find(name):

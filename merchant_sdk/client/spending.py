@@ -13,6 +13,7 @@ from merchant_sdk.client.asking import Asking, C, R
 from merchant_sdk.client.originals import Order, Original, find_original, list_parts
 from merchant_sdk.errors import InvalidRequest, NotFound
 from merchant_sdk.held import Held
+from merchant_sdk.order_names import get_number
 from merchant_sdk.points_code import PointsCode
 from merchant_sdk.requests import make_exchange, make_redeem, read_consent
 from merchant_sdk.results import Committed, Quote
@@ -35,22 +36,27 @@ class SpendingVerbs(Asking[R, C]):
         *,
         program: str | None = None,
         amount: Amount | None = None,
+        without_code: bool = False,
         occurred_at: int | None = None,
     ) -> Committed[R]:
-        """Take ``points`` in payment: with the points code a member shows, or from a member of ours by id.
+        """Take ``points`` in payment, with the points code that a member shows.
 
-        ``amount`` is the whole order's, where the issuer's ceilings depend on it.
+        ``amount`` is the whole order's, where the issuer's ceilings depend on it. With ``without_code`` the
+        first argument is the id of a member of ours, on your till's own word that it is they who pay.
         """
-        found, program = await self._read_payment(code, program)
-        message = make_redeem(
-            code=found,
-            points=points,
-            reference=reference,
-            program=program,
-            amount=amount,
-            occurred_at=occurred_at,
-        )
-        return await self._ask(message, occurred_at)
+        async with self._minding("redeem", reference, program):
+            found, program = await self._read_payment(
+                code, program, purpose="redeem", without_code=without_code
+            )
+            message = make_redeem(
+                code=found,
+                points=points,
+                reference=reference,
+                program=program,
+                amount=amount,
+                occurred_at=occurred_at,
+            )
+            return await self._ask(message, occurred_at)
 
     async def hold(
         self,
@@ -62,32 +68,41 @@ class SpendingVerbs(Asking[R, C]):
         expires: int | None = None,
         program: str | None = None,
         amount: Amount | None = None,
+        without_code: bool = False,
         occurred_at: int | None = None,
     ) -> Held[R, C]:
         """Set ``points`` aside for an order, for ``seconds`` or until ``expires``: then capture or release.
 
         Paid as in `redeem`; the code is one for a hold (`Wallet.consent_for_hold`).
         """
-        found, program = await self._read_payment(code, program)
-        moment = occurred_at
-        if moment is None:
-            # Asked for again it ends when it was to end the first time, so the moment comes first.
-            await self._connection.open()
-            moment = await self._connection.find_date(Hold, program, reference)
-        payment = make_redeem(
-            code=found, points=points, reference=reference, program=program, amount=amount, occurred_at=moment
-        )
-        message = Hold(
-            amount=payment.amount,
-            consent=payment.consent,
-            expires=moment + seconds * 1000 if expires is None else expires,
-            member=payment.member,
-            occurred_at=moment,
-            points=points,
-            program=program,
-            reference=reference,
-        )
-        return self._make_held(await self._ask(message, occurred_at))
+        async with self._minding("hold", reference, program):
+            found, program = await self._read_payment(
+                code, program, purpose="hold", without_code=without_code
+            )
+            moment = occurred_at
+            if moment is None:
+                # Asked for again it ends when it was to end the first time, so the moment comes first.
+                await self._connection.open()
+                moment = await self._connection.find_date(Hold, program, reference)
+            payment = make_redeem(
+                code=found,
+                points=points,
+                reference=reference,
+                program=program,
+                amount=amount,
+                occurred_at=moment,
+            )
+            message = Hold(
+                amount=payment.amount,
+                consent=payment.consent,
+                expires=moment + seconds * 1000 if expires is None else expires,
+                member=payment.member,
+                occurred_at=moment,
+                points=points,
+                program=program,
+                reference=reference,
+            )
+            return self._make_held(await self._ask(message, occurred_at))
 
     async def capture(
         self, order: Order, points: int | None = None, *, program: str | None = None
@@ -96,28 +111,30 @@ class SpendingVerbs(Asking[R, C]):
 
         ``order`` is the hold's number, or what `hold` gave.
         """
-        original = await find_original(self._connection, order, kinds=("hold",), program=program)
-        message = Capture(
-            hold=original.reference,
-            hold_day=original.day,
-            member=original.member,
-            occurred_at=0,
-            points=original.message.points if points is None else points,
-            program=original.program,
-        )
-        return await self._complete(message, original, kind="capture")
+        async with self._minding("capture", get_number(order), program):
+            original = await find_original(self._connection, order, kinds=("hold",), program=program)
+            message = Capture(
+                hold=original.reference,
+                hold_day=original.day,
+                member=original.member,
+                occurred_at=0,
+                points=original.message.points if points is None else points,
+                program=original.program,
+            )
+            return await self._complete(message, original, kind="capture")
 
     async def release(self, order: Order, *, program: str | None = None) -> Committed[R]:
         """Give back all that is held for an order: its number, or what `hold` gave."""
-        original = await find_original(self._connection, order, kinds=("hold",), program=program)
-        message = Release(
-            hold=original.reference,
-            hold_day=original.day,
-            member=original.member,
-            occurred_at=0,
-            program=original.program,
-        )
-        return await self._complete(message, original, kind="release")
+        async with self._minding("release", get_number(order), program):
+            original = await find_original(self._connection, order, kinds=("hold",), program=program)
+            message = Release(
+                hold=original.reference,
+                hold_day=original.day,
+                member=original.member,
+                occurred_at=0,
+                program=original.program,
+            )
+            return await self._complete(message, original, kind="release")
 
     async def refund(
         self,
@@ -133,29 +150,30 @@ class SpendingVerbs(Asking[R, C]):
         ``order`` is the number under which they were spent (redeemed, or held and captured), or the result of
         then; ``reference`` is the refund's own number. The same lots come back.
         """
-        original = await find_original(self._connection, order, kinds=("redeem", "hold"), program=program)
-        moment = occurred_at
-        if points is None or original.rows is not None:
-            parts = await list_parts(self._connection, original, kind="refund")
-            for part in parts:
-                # Asked for again, it is the same refund and not one more.
-                if part.reference == reference and points in (None, part.points):
-                    points, moment = part.points, occurred_at or part.occurred_at
-            if points is None:
-                points = await self._count_spent(original) - sum(part.points for part in parts)
-                if points <= 0:
-                    raise InvalidRequest("all of this order is back already", order=original.reference)
-        message = Refund(
-            member=original.member,
-            occurred_at=moment or 0,
-            original=original.reference,
-            original_day=original.day,
-            original_type="hold" if original.kind == "hold" else "redeem",
-            points=points,
-            program=original.program,
-            reference=reference,
-        )
-        return await self._ask(message, moment)
+        async with self._minding("refund", reference, program):
+            original = await find_original(self._connection, order, kinds=("redeem", "hold"), program=program)
+            moment = occurred_at
+            if points is None or original.rows is not None:
+                parts = await list_parts(self._connection, original, kind="refund")
+                for part in parts:
+                    # Asked for again, it is the same refund and not one more.
+                    if part.reference == reference and points in (None, part.points):
+                        points, moment = part.points, occurred_at or part.occurred_at
+                if points is None:
+                    points = await self._count_spent(original) - sum(part.points for part in parts)
+                    if points <= 0:
+                        raise InvalidRequest("all of this order is back already", order=original.reference)
+            message = Refund(
+                member=original.member,
+                occurred_at=moment or 0,
+                original=original.reference,
+                original_day=original.day,
+                original_type="hold" if original.kind == "hold" else "redeem",
+                points=points,
+                program=original.program,
+                reference=reference,
+            )
+            return await self._ask(message, moment)
 
     async def gift(
         self, code: PointsCode | str, points: int, reference: str, *, occurred_at: int | None = None
