@@ -169,7 +169,8 @@ class Till:
 
     def reserve(self, code: PointsCode | str, points: int) -> None:
         """Points that can be spent while the line is down. It has no number: pressed twice is two."""
-        allowance = self.shop.reserve(code, points)
+        # A member of ours is taken at the till's own word; anybody else shows a code.
+        allowance = self.shop.reserve(code, points, without_code=isinstance(code, str))
         self.say("DONE", f"{points} points of {allowance.member} can be spent here without a line")
 
     def list_spent_from(self, order: str) -> list[Allowance[Any]]:

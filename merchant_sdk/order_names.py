@@ -32,7 +32,8 @@ class OrderName(NamedTuple):
     def needle(self) -> bytes:
         """What stands in the canonical bytes of every message of this name, and hardly in any other."""
         field = _FIELDS.get(self.kind, "reference")
-        return encode(field) + b":" + encode(self.number)
+        needle: bytes = encode(field) + b":" + encode(self.number)
+        return needle
 
     def is_of(self, message: Any) -> bool:
         """Whether the message is this order."""

@@ -49,6 +49,7 @@ from contracts.messages.consent_text import ChoiceText, ConsentText, PossessionT
 from contracts.messages.enrolment import MemberKey
 from ledger.calendar import Date, get_day_number
 from ledger.codec import encode
+from ledger.values import Reference
 from merchant_sdk.amounts import Amount, get_micros
 from merchant_sdk.errors import ConfigurationError, InvalidRequest
 from merchant_sdk.points_code import PointsCode
@@ -216,15 +217,24 @@ def read_consent(code: PointsCode | str, *, purpose: Purpose) -> PointsCode:
     Raises `InvalidRequest` where it is none, or to something else.
     """
     if isinstance(code, str) and code.strip().startswith("m_"):
-        raise InvalidRequest(f"to {purpose} needs the member's own code; this is a member's id", member=code)
+        raise InvalidRequest(f"to {purpose} needs the member's own consent, and this is an id", member=code)
     found = PointsCode.decode(code) if isinstance(code, str) else code
     if found.text.purpose != purpose:
         raise InvalidRequest(
-            f"the wrong kind of code: the member agreed to {found.text.purpose}, not to {purpose}",
+            f"the member agreed to something else: this code is to {found.text.purpose}, not to {purpose}",
             purpose=purpose,
             consent_to=found.text.purpose,
         )
     return found
+
+
+def check_reference(reference: str) -> str:
+    """The reference, where it is one. Raises `InvalidRequest`."""
+    try:
+        msgspec.convert(reference, Reference)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest("this is no reference", reference=reference, reason=str(error)) from None
+    return reference
 
 
 def read_amount(amount: Amount | None) -> int | UnsetType:

@@ -50,6 +50,11 @@ class Allowance(Generic[C]):
         return self._row.reference
 
     @property
+    def number(self) -> str:
+        """The number under which it was reserved; empty without one."""
+        return self._row.number
+
+    @property
     def member(self) -> str:
         """Whose points they are."""
         return self._row.member
@@ -108,7 +113,10 @@ class Allowance(Generic[C]):
         return self._store.spend(self.reference, order, points)
 
     def void(self, order: str) -> None:
-        """The sale did not come about after all: what was spent on it can be spent again."""
+        """The sale did not come about after all: what was spent on it can be spent again.
+
+        Raises `AllowanceError` (`ORDER_UNKNOWN`) where nothing was spent on it.
+        """
         self._store.void(self.reference, order)
 
     def settle(self) -> C:

@@ -7,7 +7,9 @@ own lock. So neither a killed process nor a second one beside it can spend a poi
     asked ──▶ open ──▶ settling ──▶ settled       captured or released, once
       │         ▲─────────┘ │
       │      surely not sent └────▶ lost          the ledger says that the hold is over
-      └──▶ refused, given up                      there was no hold, or it was given back
+      └──▶ refused                                there was no hold
+
+What is asked may be held already, so it stays until that is known (`merchant_sdk.client.reserving`).
 """
 
 from __future__ import annotations
@@ -25,19 +27,23 @@ CREATE TABLE IF NOT EXISTS allowances (
     reference TEXT PRIMARY KEY, chain TEXT NOT NULL, sender TEXT NOT NULL, member TEXT NOT NULL,
     program TEXT NOT NULL, points INTEGER NOT NULL, hold_day INTEGER NOT NULL, expires INTEGER NOT NULL,
     spend_until INTEGER NOT NULL, hold BLOB NOT NULL, state TEXT NOT NULL, asked INTEGER NOT NULL,
-    ahead INTEGER NOT NULL, latest INTEGER NOT NULL, attempts INTEGER NOT NULL, ending BLOB) STRICT;
+    ahead INTEGER NOT NULL, latest INTEGER NOT NULL, attempts INTEGER NOT NULL, ending BLOB,
+    number TEXT NOT NULL DEFAULT '') STRICT;
 CREATE TABLE IF NOT EXISTS spends (
     reference TEXT NOT NULL, number TEXT NOT NULL, points INTEGER NOT NULL, occurred_at INTEGER NOT NULL,
     PRIMARY KEY (reference, number)) STRICT, WITHOUT ROWID;
 """
+_OF_NUMBER: Final = """SELECT * FROM allowances
+    WHERE chain = ? AND sender = ? AND number = ? AND state <> 'refused' ORDER BY asked DESC LIMIT 1"""
 _RESTING_MILLIS: Final = 15 * 60_000
-"""Longer than a transaction lives: who asked for a hold so long ago and has not heard is not waiting."""
+"""Longer than a transaction lives: who was to ask for a hold so long ago is not about to."""
 
 
 class AllowanceError(CommonpointError):
     """The allowance does not cover this, or not any more. Nothing was spent.
 
-    Codes: ALLOWANCE_USED_UP, ALLOWANCE_OVER (its time), ALLOWANCE_SETTLED, ORDER_CONFLICT.
+    Codes: ALLOWANCE_USED_UP, ALLOWANCE_OVER (its time), ALLOWANCE_SETTLED, ORDER_CONFLICT (other points under
+    the same number), ORDER_UNKNOWN (nothing was spent on it).
     """
 
     what_to_do = "Nothing was spent. Take money, or reserve anew when the line is back."
@@ -76,6 +82,8 @@ class Row(NamedTuple):
     attempts: int
     ending: bytes | None
     """The capture or release that settles it."""
+    number: str = ""
+    """The number it was asked for under by whoever asked; the ledger never hears it."""
 
 
 class TillClock:
@@ -106,13 +114,25 @@ class TillStore:
         with self._file.write() as write:
             for statement in _SCHEMA.split(";"):
                 write.execute(statement)
+            columns = [row[1] for row in write.execute("PRAGMA table_info(allowances)")]
+            if "number" not in columns:
+                # A file from before allowances had numbers.
+                write.execute("ALTER TABLE allowances ADD COLUMN number TEXT NOT NULL DEFAULT ''")
 
-    def ask(self, row: Row) -> None:
-        """The allowance is written down before its hold is asked for."""
+    def ask(self, row: Row) -> Row:
+        """The allowance is written down before its hold is asked for; or what has its number already."""
         with self._file.write() as write:
-            write.execute(
-                "INSERT INTO allowances VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row
-            )
+            known = write.execute(_OF_NUMBER, (self._chain, self._sender, row.number)).fetchone()
+            if known is None or not row.number:
+                marks = ", ".join("?" * len(row))
+                write.execute(f"INSERT INTO allowances VALUES ({marks})", row)  # noqa: S608
+                return row
+        return Row(*known)
+
+    def find(self, number: str) -> Row | None:
+        """The allowance that was asked for under this number."""
+        rows = self._file.read(_OF_NUMBER, (self._chain, self._sender, number))
+        return Row(*rows[0]) if rows else None
 
     def refuse(self, reference: str) -> None:
         """There is no hold, so there is no allowance."""
@@ -122,27 +142,30 @@ class TillStore:
         """The hold is made, in a block of this ``time``: its points may be spent."""
         with self._file.write() as write:
             now = self._clock()
-            moved = write.execute(
+            write.execute(
+                # Whoever hears of it first opens it, whatever was concluded before.
                 "UPDATE allowances SET state = 'open', ahead = ?, latest = ?"
-                " WHERE reference = ? AND state = 'asked'",
+                " WHERE reference = ? AND state IN ('asked', 'refused')",
                 (max(0, time - now), max(time, now), reference),
             )
-            if moved.rowcount == 0:
-                raise AllowanceError("ALLOWANCE_OVER", "given up before its hold was made")
         return self.get(reference)
 
-    def give_up(self) -> list[Row]:
-        """Allowances whose holds were asked for by somebody who never heard: nobody may open them now."""
-        before = self._clock() - _RESTING_MILLIS
+    def refuse_rested(self, reference: str) -> None:
+        """There is no hold, if whoever was to ask for it has had the time to."""
         with self._file.write() as write:
-            rows = write.execute(
-                "SELECT * FROM allowances WHERE chain = ? AND sender = ?"
-                " AND (state = 'given up' OR (state = 'asked' AND asked < ?))",
-                (self._chain, self._sender, before),
-            ).fetchall()
-            write.executemany(
-                "UPDATE allowances SET state = 'given up' WHERE reference = ?", [row[:1] for row in rows]
+            write.execute(
+                "UPDATE allowances SET state = 'refused'"
+                " WHERE reference = ? AND state = 'asked' AND asked < ?",
+                (reference, self._clock() - _RESTING_MILLIS),
             )
+
+    def list_asked(self) -> list[Row]:
+        """Every allowance of which nobody knows yet whether its hold was made, the oldest first."""
+        rows = self._file.read(
+            "SELECT * FROM allowances WHERE chain = ? AND sender = ? AND state = 'asked'"
+            " ORDER BY asked, reference",
+            (self._chain, self._sender),
+        )
         return [Row(*row) for row in rows]
 
     def get(self, reference: str) -> Row:
@@ -194,12 +217,21 @@ class TillStore:
         return Spend(order, points, now)
 
     def void(self, reference: str, order: str) -> None:
-        """What was spent on this order is not spent. Raises `AllowanceError` once it is being settled."""
+        """What was spent on this order is not spent.
+
+        Raises `AllowanceError` where nothing was, and once it is being settled.
+        """
         with self._file.write() as write:
             row = Row(*_fetch(write, reference))
             if row.state != "open":
                 raise AllowanceError("ALLOWANCE_SETTLED", "it is being settled, or is", {"state": row.state})
-            write.execute("DELETE FROM spends WHERE reference = ? AND number = ?", (reference, order))
+            gone = write.execute("DELETE FROM spends WHERE reference = ? AND number = ?", (reference, order))
+            if gone.rowcount == 0:
+                error = AllowanceError("ORDER_UNKNOWN", "nothing was spent on this order", {"order": order})
+                error.what_to_do = (
+                    "Nothing was changed. Check the number: spends() lists those of this allowance."
+                )
+                raise error
 
     def begin_settling(self, reference: str, make: Callable[[Row, int], bytes]) -> bytes:
         """The one message that settles it: nothing is spent any more, and the message stays as it is."""

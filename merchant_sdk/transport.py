@@ -191,7 +191,7 @@ class Transport:
                 await self.greet(url)
             except (NotSent, RefusedByNode) as error:
                 refusal = error if isinstance(error, RefusedByNode) else None
-                raise Unreachable(f"{url}: {error}", refusal=refusal) from None
+                raise Unreachable(_tell_of(url, error), refusal=refusal) from None
             self._met.add(url)
 
     async def _send(self, ask: _Ask, url: str) -> Answered:
@@ -236,7 +236,7 @@ class Transport:
             return {**ask.headers, _BEARER: f"Bearer {await self.authorize(url)}"}
         except (NotSent, RefusedByNode) as error:
             refusal = error if isinstance(error, RefusedByNode) else None
-            raise Unreachable(f"{url}: {error}", refusal=refusal) from None
+            raise Unreachable(_tell_of(url, error), refusal=refusal) from None
 
 
 def _add_up(before: Failed, failed: Failed) -> Failed:
@@ -249,6 +249,12 @@ def _add_up(before: Failed, failed: Failed) -> Failed:
 
 def _settle(failed: Failed) -> CommonpointError:
     return failed.refusal or NotSent(failed.detail)
+
+
+def _tell_of(url: str, error: CommonpointError) -> str:
+    """What kept us from an address, which is named once."""
+    told = error.detail if isinstance(error, NotSent) else str(error)
+    return told if told.startswith(f"{url}: ") else f"{url}: {told}"
 
 
 def _tell(url: str, error: Exception) -> str:

@@ -138,12 +138,21 @@ def send(action: str, order: sqlite3.Row) -> None:
     """The one call at the ledger, the same however often it is made."""
     shop, number, points = get_line().shop, order["number"], order["points"]
     member, when = order["code"] or order["member"], order["occurred_at"]
+    at_our_word = not order["code"]
     total = to_amount(order["tickets"] * order["price"])
     match action:
         case "pay" if points:
-            shop.redeem(member, points, number, amount=total, occurred_at=when)
+            shop.redeem(member, points, number, amount=total, occurred_at=when, without_code=at_our_word)
         case "book":
-            shop.hold(member, points, number, expires=order["expires"], amount=total, occurred_at=when)
+            shop.hold(
+                member,
+                points,
+                number,
+                expires=order["expires"],
+                amount=total,
+                occurred_at=when,
+                without_code=at_our_word,
+            )
         case "pick-up":
             shop.capture(number, points)
         case "cancel":

@@ -41,24 +41,37 @@ class BlockingOffline(Blocking):
         code: PointsCode | str,
         points: int,
         *,
+        reference: str | None = None,
         seconds: int = SPEND_SECONDS,
         settle_seconds: int = SETTLE_SECONDS,
         program: str | None = None,
         amount: Amount | None = None,
+        without_code: bool = False,
     ) -> Allowance[Done]:
         """An allowance: ``points`` are held for this till, to be spent for ``seconds`` without a line.
 
         Paid as in `hold`. ``settle_seconds`` more are left for the line to come back. Needs an outbox in a
-        file; what an interrupted call may have held is given back by a later one, or lapses.
+        file. Under a ``reference`` of yours it is reserved once, however often you ask; without one each call
+        is another. If the reply is lost, `allowances` has it as soon as `flush` found out that it was made.
         """
         return self._run(
             self._verbs.reserve(
-                code, points, seconds=seconds, settle_seconds=settle_seconds, program=program, amount=amount
+                code,
+                points,
+                reference=reference,
+                seconds=seconds,
+                settle_seconds=settle_seconds,
+                program=program,
+                amount=amount,
+                without_code=without_code,
             )
         )
 
     def allowances(self) -> list[Allowance[Done]]:
-        """Every allowance of this file that is still to be settled: ask at every start. Needs no line."""
+        """Every allowance of this file that is still to be settled: ask at every start. Needs no line.
+
+        One whose reply was lost is among them as soon as `flush` found out that its points are held.
+        """
         return self._verbs.allowances()
 
     def settle_allowance(self, allowance: Allowance[Any]) -> Done:

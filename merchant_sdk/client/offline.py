@@ -12,10 +12,11 @@ from contracts.messages import MESSAGE_DECODER, Capture, Earn, Hold, Release
 from ledger.codec import encode
 from merchant_sdk.amounts import Amount
 from merchant_sdk.client.asking import Asking, C, R
+from merchant_sdk.client.reserving import adopt, check_same, reserve
 from merchant_sdk.errors import CommonpointError, ConfigurationError, RejectedByLedger
 from merchant_sdk.points_code import PointsCode
 from merchant_sdk.records import Queued
-from merchant_sdk.requests import check_message, make_earn, read_amount
+from merchant_sdk.requests import check_message, check_reference, make_earn, read_amount
 from merchant_sdk.results import Committed
 from merchant_sdk.till import SETTLE_SECONDS, SPEND_SECONDS, Allowance
 from merchant_sdk.till_store import Row, TillClock, TillStore
@@ -69,65 +70,77 @@ class OfflineVerbs(Asking[R, C]):
         code: PointsCode | str,
         points: int,
         *,
+        reference: str | None = None,
         seconds: int = SPEND_SECONDS,
         settle_seconds: int = SETTLE_SECONDS,
         program: str | None = None,
         amount: Amount | None = None,
+        without_code: bool = False,
     ) -> Allowance[C]:
         """An allowance: ``points`` are held for this till, to be spent for ``seconds`` without a line.
 
         Paid as in `hold`. ``settle_seconds`` more are left for the line to come back. Needs an outbox in a
-        file; what an interrupted call may have held is given back by a later one, or lapses.
+        file. Under a ``reference`` of yours it is reserved once, however often you ask; without one each call
+        is another. If the reply is lost, `allowances` has it as soon as `flush` found out that it was made.
         """
-        await self._connection.open()
         store = self._open_till()
-        found, program = await self._read_payment(code, program)
-        await self._give_back_unheard(store)
-        core = self._connection.core
-        now = core.get_time()
-        until = now + seconds * 1000
-        hold = Hold(
-            amount=read_amount(amount),
-            consent=found.consent if isinstance(found, PointsCode) else UNSET,
-            expires=until + settle_seconds * 1000,
-            member=found.member if isinstance(found, PointsCode) else found,
-            occurred_at=now,
-            points=points,
-            program=program,
-            # Chosen by nobody: another till cannot ask for the same hold and take it for its own.
-            reference=f"till-{core.ids()}",
-        )
-        row = Row(
-            reference=hold.reference,
-            chain=core.chain,
-            sender=core.participant,
-            member=hold.member,
-            program=program,
-            points=points,
-            hold_day=core.get_day(now),
-            expires=hold.expires,
-            spend_until=until,
-            hold=check_message(hold),
-            state="asked",
-            asked=core.get_machine_time(),
-            ahead=0,
-            latest=0,
-            attempts=0,
-            ending=None,
-        )
-        await _act(store.ask, row)
-        try:
-            done = await self._connection.ask(hold)
-        except CommonpointError as error:
-            if error.fate != "unknown":
-                await _act(store.refuse, hold.reference)
-            raise
-        row = await _act(lambda: store.open(hold.reference, time=done.time))
+        number = check_reference(reference) if reference is not None else ""
+        known = await _act(store.find, number) if number else None
+        async with self._minding("hold", None if known is None else known.reference, program):
+            found, program = await self._read_payment(
+                code, program, purpose="hold", without_code=without_code
+            )
+            member = found.member if isinstance(found, PointsCode) else found
+            await _act(self._adopt, store)
+            known = await _act(store.find, number) if number else None
+            if known is not None and known.state != "asked":
+                # It is held, so this needs no line.
+                check_same(known, member=member, program=program, points=points)
+                return Allowance(store, known, self._settle_with)
+            await self._connection.open()
+            core = self._connection.core
+            now = core.get_time()
+            until = now + seconds * 1000
+            hold = Hold(
+                amount=read_amount(amount),
+                consent=found.consent if isinstance(found, PointsCode) else UNSET,
+                expires=until + settle_seconds * 1000,
+                member=member,
+                occurred_at=now,
+                points=points,
+                program=program,
+                # Chosen by nobody: another till cannot ask for the same hold and take it for its own.
+                reference=f"till-{core.ids()}",
+            )
+            wanted = Row(
+                reference=hold.reference,
+                chain=core.chain,
+                sender=core.participant,
+                member=hold.member,
+                program=program,
+                points=points,
+                hold_day=core.get_day(now),
+                expires=hold.expires,
+                spend_until=until,
+                hold=check_message(hold),
+                state="asked",
+                asked=core.get_machine_time(),
+                ahead=0,
+                latest=0,
+                attempts=0,
+                ending=None,
+                number=number,
+            )
+            row = await reserve(self._connection, store, wanted)
         return Allowance(store, row, self._settle_with)
 
     def allowances(self) -> list[Allowance[C]]:
-        """Every allowance of this file that is still to be settled: ask at every start. Needs no line."""
+        """Every allowance of this file that is still to be settled: ask at every start. Needs no line.
+
+        One whose reply was lost is among them as soon as `flush` found out that its points are held.
+        """
         store = self._open_till()
+        self._adopt(store)
         return [Allowance(store, row, self._settle_with) for row in store.list_unsettled()]
 
     async def settle_allowance(self, allowance: Allowance[Any]) -> Committed[R]:
@@ -160,19 +173,8 @@ class OfflineVerbs(Asking[R, C]):
         data: bytes = encode(message)
         return data
 
-    async def _give_back_unheard(self, store: TillStore) -> None:
-        """What an interrupted `reserve` may have held is not left to lapse."""
-        for row in await _act(store.give_up):
-            hold: Any = MESSAGE_DECODER.decode(row.hold)
-            release = Release(row.reference, row.hold_day, row.member, hold.occurred_at, row.program)
-            try:
-                await self._connection.ask(hold)
-                await self._connection.ask(release)
-            except RejectedByLedger:
-                # It never came about, or is over by itself.
-                await _act(store.end, row.reference, "refused")
-            else:
-                await _act(store.end, row.reference, "settled")
+    def _adopt(self, store: TillStore) -> None:
+        adopt(store, self._connection.outbox, self._connection.core.participant)
 
     def _open_till(self) -> TillStore:
         if self._outbox_path is None:

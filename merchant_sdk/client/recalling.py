@@ -139,4 +139,4 @@ def _leave_open(error: CommonpointError, transaction_id: str, why: str) -> Commo
 
 def _is_near(one: Any, other: Any) -> bool:
     moments = [getattr(each, "occurred_at", 0) for each in (one, other)]
-    return abs(moments[0] - moments[1]) < _SAME_ORDER_MILLIS
+    return bool(abs(moments[0] - moments[1]) < _SAME_ORDER_MILLIS)

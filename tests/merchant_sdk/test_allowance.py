@@ -42,7 +42,7 @@ def reopen(alliance, tmp_path):
 
 
 def test_an_allowance_is_spent_without_a_line_and_settled_once(alliance, shop, member):
-    allowance = shop.reserve(member, 500)
+    allowance = shop.reserve(member, 500, without_code=True)
     assert shop.balance(member).held == 500
     with alliance.offline():
         assert allowance.spend(120, order="K-1").points == 120
@@ -74,14 +74,14 @@ def test_an_allowance_is_spent_without_a_line_and_settled_once(alliance, shop, m
 
 
 def test_what_was_not_spent_at_all_goes_back_whole(shop, member):
-    allowance = shop.reserve(member, 500)
+    allowance = shop.reserve(member, 500, without_code=True)
     assert allowance.settle().points == 500
     balance = shop.balance(member)
     assert (balance.points, balance.available) == (1_000, 1_000)
 
 
 def test_an_allowance_survives_the_program(alliance, shop, member, tmp_path):
-    first = shop.reserve(member, 100)
+    first = shop.reserve(member, 100, without_code=True)
     first.spend(30, order="K-1")
     shop.close()
     with alliance.offline():
@@ -112,7 +112,7 @@ def test_a_points_code_pays_for_an_allowance_elsewhere(alliance, shop, tmp_path)
 
 
 def test_spending_ends_well_before_the_hold_does(alliance, shop, member):
-    allowance = shop.reserve(member, 100, seconds=3_600, settle_seconds=7_200)
+    allowance = shop.reserve(member, 100, without_code=True, seconds=3_600, settle_seconds=7_200)
     assert allowance.expires - allowance.spend_until == 7_200_000
     alliance.clock.advance(minutes=59)
     allowance.spend(10, order="K-1")
@@ -124,7 +124,7 @@ def test_spending_ends_well_before_the_hold_does(alliance, shop, member):
 
 
 def test_what_was_settled_too_late_is_said_to_be_lost(alliance, shop, member):
-    allowance = shop.reserve(member, 100, seconds=60, settle_seconds=60)
+    allowance = shop.reserve(member, 100, without_code=True, seconds=60, settle_seconds=60)
     allowance.spend(10, order="K-1")
     alliance.clock.advance(minutes=3)
     with pytest.raises(HoldError, match="HOLD_FINAL"):
@@ -134,7 +134,7 @@ def test_what_was_settled_too_late_is_said_to_be_lost(alliance, shop, member):
 
 
 def test_a_clock_that_is_set_back_wins_no_time(alliance, shop, member, tmp_path):
-    allowance = shop.reserve(member, 100, seconds=3_600)
+    allowance = shop.reserve(member, 100, without_code=True, seconds=3_600)
     alliance.clock.advance(minutes=50)
     allowance.spend(10, order="K-1")
     alliance.clock._now -= 40 * 60_000
@@ -169,7 +169,7 @@ def test_a_slow_machine_takes_the_ledgers_time(alliance, tmp_path):
     slow = alliance.merchant(
         "fresh", outbox=tmp_path / "slow.db", clock=lambda: alliance.clock() - 50 * 60_000
     )
-    allowance = slow.reserve(member, 100, seconds=3_600)
+    allowance = slow.reserve(member, 100, without_code=True, seconds=3_600)
     alliance.clock.advance(minutes=9)
     allowance.spend(1, order="K-1")
     alliance.clock.advance(minutes=2)
@@ -217,7 +217,7 @@ def test_what_was_learned_of_the_machines_clock_is_not_needed_after_a_restart(tm
 
 @pytest.mark.parametrize("points", [0, -5, 1.5, True, "7", 10**10])
 def test_points_that_are_none_are_refused(shop, member, points):
-    allowance = shop.reserve(member, 100)
+    allowance = shop.reserve(member, 100, without_code=True)
     with pytest.raises(InvalidRequest):
         allowance.spend(points, order="K-1")
     with pytest.raises(InvalidRequest):
@@ -227,4 +227,4 @@ def test_points_that_are_none_are_refused(shop, member, points):
 
 def test_a_till_without_a_file_says_so(alliance, member):
     with pytest.raises(ConfigurationError, match="outbox"):
-        alliance.merchant("fresh").reserve(member, 5)
+        alliance.merchant("fresh").reserve(member, 5, without_code=True)

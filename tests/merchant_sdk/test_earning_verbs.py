@@ -78,7 +78,7 @@ def test_goods_that_come_back_take_their_points_along(alliance, fresh, petrol, w
 def test_what_was_spent_meanwhile_is_owed_forgiven_or_in_the_way(fresh, wallet, shortfall, points, debt):
     fresh.set_policy(shortfall=shortfall)
     fresh.earn(wallet.member, "100", "A-1")
-    fresh.redeem(wallet.member, 60, "R-1")
+    fresh.redeem(wallet.member, 60, "R-1", without_code=True)
     if points is None:
         with pytest.raises(ReturnError, match="CLAWBACK_BLOCKED"):
             fresh.return_order("A-1", "Z-1")
@@ -118,9 +118,9 @@ def test_cooling_points_are_there_and_wait(alliance, fresh, wallet):
     balance = fresh.balance(wallet.member)
     assert (balance.points, balance.available) == (30, 0)
     with pytest.raises(InsufficientPoints):
-        fresh.redeem(wallet.member, 30, "R-1")
+        fresh.redeem(wallet.member, 30, "R-1", without_code=True)
     alliance.clock.advance(days=2)
-    assert fresh.redeem(wallet.member, 30, "R-1").points == 30
+    assert fresh.redeem(wallet.member, 30, "R-1", without_code=True).points == 30
 
 
 def test_an_opening_balance_keeps_its_dates(fresh, petrol, wallet):
@@ -212,12 +212,12 @@ async def test_the_asynchronous_face_completes_its_holds_too(alliance, fresh, wa
     fresh.earn(wallet.member, "50", "A-1")
     shop: AsyncMerchant = alliance.async_merchant("fresh", outbox=tmp_path / "outbox.db")
     async with shop:
-        held = await shop.hold(wallet.member, 20, "H-1")
+        held = await shop.hold(wallet.member, 20, "H-1", without_code=True)
         assert isinstance(held, Held)
         captured = await held.capture(5)
         assert (await captured.receipt()).message.points == 5
-        assert (await (await shop.hold(wallet.member, 20, "H-2")).release()).points == 20
-        allowance = await shop.reserve(wallet.member, 10)
+        assert (await (await shop.hold(wallet.member, 20, "H-2", without_code=True)).release()).points == 20
+        allowance = await shop.reserve(wallet.member, 10, without_code=True)
         assert allowance.spend(4, "K-1").points == 4
         settled = await allowance.settle()
         assert (settled.points, [lot.points for lot in settled.released]) == (4, [6])

@@ -103,14 +103,15 @@ def test_a_hold_is_turned_down_for_what_it_says(alliance, fresh, petrol, wallet)
     assert code_of(caught) == "HOLD_TOO_LONG"
     with pytest.raises(InsufficientPoints):
         petrol.hold(wallet.consent_for_hold("fresh", 101, "petrol"), 101, "H-1")
-    with pytest.raises(ConsentError, match="CONSENT_SIGNATURE_INVALID"):
+    with pytest.raises(InvalidRequest, match="this code is to redeem, not to hold") as caught:
         petrol.hold(wallet.points_code("fresh", 40, "petrol"), 40, "H-1")
+    assert caught.value.facts == {"purpose": "hold", "consent_to": "redeem"}
     with pytest.raises(ConsentError, match="CONSENT_MISSING"):
-        petrol.hold(wallet.member, 40, "H-1", program="fresh")
+        petrol.hold(wallet.member, 40, "H-1", without_code=True, program="fresh")
     with pytest.raises(HoldError) as caught:
         hold(petrol, wallet).capture(41)
     assert code_of(caught) == "CAPTURE_ABOVE_HOLD"
-    assert fresh.hold(wallet.member, 5, "H-1").capture().points == 5
+    assert fresh.hold(wallet.member, 5, "H-1", without_code=True).capture().points == 5
 
 
 def test_a_hold_asked_for_again_ends_when_it_was_to_end_the_first_time(alliance, petrol, wallet, tmp_path):
@@ -228,12 +229,12 @@ def test_an_exchange_delivered_to_somebody_else_needs_both_to_agree(alliance, fr
 def test_a_tills_own_word_goes_as_far_as_its_limits(alliance, fresh, wallet):
     till = alliance.merchant("fresh", keys={"till": alliance.keys("fresh")["till"]}, program="fresh")
     fresh.set_till_limits(alliance.keys("fresh")["till"].key_id, points_order=30, points_day=50, step_up=20)
-    assert till.redeem(wallet.member, 20, "T-1").points == 20
+    assert till.redeem(wallet.member, 20, "T-1", without_code=True).points == 20
     with pytest.raises(StepUpRequired) as caught:
-        till.redeem(wallet.member, 25, "T-2")
+        till.redeem(wallet.member, 25, "T-2", without_code=True)
     assert "points code" in caught.value.what_to_do
     with pytest.raises(LimitExceeded) as caught:
-        till.redeem(wallet.member, 31, "T-2")
+        till.redeem(wallet.member, 31, "T-2", without_code=True)
     assert code_of(caught) == "TILL_LIMIT"
     # With the member's own code there is no limit of the till's.
     assert till.redeem(wallet.points_code("fresh", 45, "fresh"), 45, "T-2").balance == 35
@@ -266,4 +267,4 @@ def test_what_nobody_granted_is_not_taken(alliance, wallet):
     with pytest.raises(GrantError):
         hold(alliance.merchant("cinema"), wallet, 5)
     with pytest.raises(RejectedByLedger, match="MEMBER_UNKNOWN"):
-        alliance.merchant("fresh").redeem(make_member_id(), 5, "P-1")
+        alliance.merchant("fresh").redeem(make_member_id(), 5, "P-1", without_code=True)

@@ -114,10 +114,10 @@ async def test_a_points_code_is_good_for_what_it_says_once(petrol, wallet):
 
 
 async def test_a_shop_needs_no_code_for_its_own_points_of_its_own_member(fresh, wallet):
-    done = await fresh.redeem(wallet.member, 30, "R-1")
+    done = await fresh.redeem(wallet.member, 30, "R-1", without_code=True)
     assert (done.points, done.balance, done.legs) == (30, 70, ())
     with pytest.raises(InsufficientPoints) as caught:
-        await fresh.redeem(wallet.member, 71, "R-2")
+        await fresh.redeem(wallet.member, 71, "R-2", without_code=True)
     assert caught.value.committed.code == "INSUFFICIENT_POINTS"
     assert caught.value.committed.points is None
 
