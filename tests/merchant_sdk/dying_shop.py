@@ -98,6 +98,12 @@ class Shop:
             else:
                 self.note("done", reference, done.code)
 
+    def reserve(self, shop: Merchant, references: list[str]) -> None:
+        for reference in references:
+            self.note("asked", reference)
+            allowance = shop.reserve(self.plan["member"], 50, reference=reference, without_code=True)
+            self.note("done", reference, allowance.reference)
+
     def queue(self, shop: Merchant, references: list[str]) -> None:
         for first in range(0, len(references), 5):
             part = references[first : first + 5]

@@ -59,6 +59,9 @@ def test_an_allowance_is_spent_without_a_line_and_settled_once(alliance, shop, m
         # Surely nothing was sent, so the day goes on.
         assert allowance.spend(50, order="K-3").order == "K-3"
         allowance.void("K-2")
+        with pytest.raises(AllowanceError, match="ORDER_UNKNOWN") as caught:
+            allowance.void("K-2")
+        assert caught.value.what_to_do.startswith("Nothing was changed.")
         assert [spend.order for spend in allowance.spends()] == ["K-1", "K-3"]
     done = allowance.settle()
     assert (done.points, [lot.points for lot in done.released]) == (170, [330])

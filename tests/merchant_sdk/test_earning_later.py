@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from merchant_sdk import ConfigurationError, InvalidRequest, NotSent
+from merchant_sdk import ConfigurationError, InvalidRequest, NotSent, UnknownOutcome
 from node.sandbox import sandbox
 from tests.merchant_sdk.killing import kill_after
 
@@ -67,6 +67,26 @@ def test_what_was_earned_without_a_line_is_sent_later_in_order_and_with_its_own_
     assert again.count_queued() == 0
     assert again.flush() == []
     assert again.balance(member).points == 1_015
+
+
+def test_an_order_waits_once_whatever_else_is_said_of_it_meanwhile(alliance, shop, member, tmp_path):
+    with alliance.offline():
+        first = shop.earn_later(member, "5", "A-1")
+        alliance.clock.advance(hours=20)
+        # Another process on the same file, too.
+        assert reopen(alliance, tmp_path).earn_later(member, "5", "A-1") == first
+        for wrong in ({"amount": "6"}, {"member": "m_" + "0" * 26}):
+            with pytest.raises(InvalidRequest, match="waits under this number"):
+                shop.earn_later(**{"member": member, "amount": "5", **wrong}, reference="A-1")
+        # It will be sent, so nobody may say that it was not.
+        with pytest.raises(UnknownOutcome, match="waits in the queue"):
+            shop.earn(member, "5", "A-1")
+        assert shop.count_queued() == 1
+        # After a day a till may have begun its numbers anew.
+        alliance.clock.advance(hours=5)
+        shop.earn_later(member, "7", "A-1")
+    results = [result for resent in shop.flush() for result in resent.results]
+    assert [(result.code, result.points) for result in results] == [("OK", 5), ("REFERENCE_CONFLICT", None)]
 
 
 def test_a_rejection_is_told_beside_the_successes(alliance, shop, member):
