@@ -19,6 +19,8 @@ DATED_MILLIS: Final = 86_400_000
 certain.
 """
 
+_WAITING: Final = "SELECT id FROM transactions WHERE sender = ? AND state = 'waiting' ORDER BY created, rowid"
+
 
 class Stored(NamedTuple):
     """A transaction as it stands in the file."""
@@ -50,8 +52,7 @@ class OutboxOrders:
 
         With ``but_in_hand`` those only that nobody living has in hand.
         """
-        query = "SELECT id FROM transactions WHERE sender = ? AND state = 'waiting' ORDER BY created, rowid"
-        ids = [row[0] for row in self._file.read(query, (sender,))]
+        ids = [row[0] for row in self._file.read(_WAITING, (sender,))]
         if but_in_hand:
             ids = [each for each in ids if self._may_take_up(sender, each)]
         found = []
@@ -63,6 +64,10 @@ class OutboxOrders:
             )
             found += [Pending(sender, each, *row) for row in rows]
         return found
+
+    def is_any_free(self, sender: str) -> bool:
+        """Whether there is a transaction whose fate is open and that nobody living has in hand."""
+        return any(self._may_take_up(sender, row[0]) for row in self._file.read(_WAITING, (sender,)))
 
     def find_queued(self, sender: str, name: OrderName) -> str | None:
         """The transaction that carries this order from the queue, empty while none does; None: not queued."""

@@ -11,6 +11,7 @@ answered with what the first bytes did, and only if they surely did nothing is t
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -54,6 +55,8 @@ class Recall(Generic[R]):
     def __init__(self, outbox: Outbox, sender: str) -> None:
         self._outbox = outbox
         self._sender = sender
+        self._look: asyncio.Task[bool] | None = None
+        """Begins at the end of this turn of the event loop; who asks before then shares it."""
 
     @asynccontextmanager
     async def minding(self, *names: OrderName | None) -> AsyncIterator[None]:
@@ -74,7 +77,7 @@ class Recall(Generic[R]):
         Raises `UnknownOutcome` where nobody can say yet.
         """
         name = get_name(message)
-        if name is None:
+        if name is None or not await self._is_any_free():
             return None
         for place in await self._find(name, but_in_hand=True):
             if place.message is None or not _is_near(place.message, message):
@@ -87,6 +90,21 @@ class Recall(Generic[R]):
             if result.is_ok and is_same_content(result.message, message):
                 return result
         return None
+
+    async def _is_any_free(self) -> bool:
+        """Whether anything at all is there to be settled: of thousands of calls at once, one has to look."""
+        if self._look is None:
+            self._look = asyncio.get_running_loop().create_task(self._look_once())
+        return await asyncio.shield(self._look)
+
+    async def _look_once(self) -> bool:
+        # From here on it is begun: what is let go later is for the next one to see.
+        self._look = None
+        try:
+            return await keep_in(self._outbox, self._outbox.is_any_free, self._sender)
+        except OutboxError:
+            # Whoever looks for an order of their own is told.
+            return True
 
     async def _tell(self, error: CommonpointError, names: list[OrderName]) -> CommonpointError:
         """The error to raise: this one, unless an order of these is open."""
