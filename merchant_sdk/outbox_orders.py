@@ -6,6 +6,7 @@ it, and only what holds them is read. In the queue an order stands once, however
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -32,7 +33,7 @@ class Stored(NamedTuple):
     """The node's, once it is done."""
 
 
-class OutboxOrders:
+class OutboxOrders(ABC):
     """The part of the outbox that knows orders. Any thread may call."""
 
     _file: OutboxFile
@@ -113,9 +114,9 @@ class OutboxOrders:
         now = self._clock()
         return [(sender, *each, now) for each in dated]
 
+    @abstractmethod
     def _may_take_up(self, sender: str, transaction_id: str) -> bool:
-        """Whether nobody living has it in hand."""
-        raise NotImplementedError
+        """Whether nobody living has it in hand: for the whole outbox to say, which knows its owners."""
 
 
 def _is_queued(write: Connection, sender: str, message: bytes) -> bool:
