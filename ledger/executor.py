@@ -3,34 +3,26 @@ auditor's verifier.
 
 Per block: due work first, then each transaction in order. A transaction that keys, clock or its id turn down
 changes nothing and leaves no leaf; every message of one that is taken gets an entry, applied or rejected.
-Rules decide; here alone it is written. The clock is the block's. Nothing is durable yet when `execute_block`
+The clock is the block's. Nothing is durable yet when `execute_block`
 returns: the caller makes the leaves durable and then commits the state, or rolls it back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from hashlib import sha256
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
 from ledger.admission import check_authority, check_repeat
-from ledger.codec import encode, to_base64url
-from ledger.errors import InvalidBlock, InvariantBroken, Refused, Rejected
+from ledger.block import BlockInHand
+from ledger.codec import to_base64url
+from ledger.errors import InvalidBlock, InvariantBroken, Refused
 from ledger.genesis import Origin
-from ledger.leaves import (
-    BlockLeaf,
-    Totals,
-    compute_tag,
-    encode_block_leaf,
-    encode_entry,
-    encode_system_entry,
-    encode_transaction_leaf,
-)
-from ledger.outcome import Outcome, outcome_of
-from ledger.rule import Asked, BlockContext, Decision, Rulebook
-from ledger.state import State
+from ledger.leaves import BlockLeaf, Totals, encode_block_leaf
+from ledger.log.merkle import compute_leaf_hashes
+from ledger.rule import BlockContext, Rulebook
+from ledger.state import DUE_TABLE, Key, State
 from ledger.totals import (
     DEBIT_TABLE,
     OWED_TABLE,
@@ -38,9 +30,6 @@ from ledger.totals import (
     SUPPLY_TABLE,
     TALLY_TABLE,
     TOTALS_TABLES,
-    apply_leg,
-    apply_posting,
-    close_block,
 )
 from ledger.transaction import (
     KEY_TABLE,
@@ -54,7 +43,6 @@ from ledger.values import LEAF_BYTES_MAX
 
 HEAD_TABLE: Final = "head"
 HEAD_KEY: Final = "head"
-_ABORTED: Final = encode(Outcome(code="ATOMIC_ABORTED"))
 
 
 class Head(Struct, frozen=True, array_like=True, gc=False):
@@ -103,7 +91,12 @@ class ExecutedBlock(NamedTuple):
 
 def make_tables(rulebook: Rulebook) -> dict[str, Any]:
     """Every table of a ledger under this rulebook, with its record type."""
-    core = {HEAD_TABLE: Head, KEY_TABLE: RegisteredKey, TRANSACTION_TABLE: RememberedTransaction, "due": int}
+    core = {
+        HEAD_TABLE: Head,
+        KEY_TABLE: RegisteredKey,
+        TRANSACTION_TABLE: RememberedTransaction,
+        DUE_TABLE: int,
+    }
     return {**core, **TOTALS_TABLES, **rulebook.tables}
 
 
@@ -169,57 +162,51 @@ class Executor:
         head = self.head
         if time < head.time:
             raise InvalidBlock("TIME_BACKWARDS", expected=f">= {head.time}", found=time)
-        block = self.context(time=time)
+        context = self.context(time=time)
         state = self.state
-        state.prefetch(self._reads(block, transactions))
+        reads = [self._list_reads(context, transaction) for transaction in transactions]
+        state.prefetch(key for each in reads for read in each for key in read)
+        state.prefetch(_list_ids(transactions))
         state.begin()
-        leaves: list[bytes] = []
+        block = BlockInHand(state=state, rulebook=self.rulebook, context=context, first=head.size)
+        system = block.do_due_work()
         answers: list[Answer] = []
-        accepted = entries = taken = 0
-        system: list[Any] = []
-        for due in self.rulebook.due(state, block):
-            system.append(due.message)
-            self._write(due.decision, block)
-            leaves.append(encode_system_entry(encode(due.message), encode(due.decision.outcome)))
-            entries += 1
-            accepted += 1
-        for transaction in transactions:
+        for transaction, read in zip(transactions, reads, strict=True):
             try:
                 check_contents(transaction, chain=self.chain)
-                check_authority(state, self.rulebook, transaction, block)
-                is_repeat = check_repeat(state, transaction, block)
+                check_authority(state, self.rulebook, transaction, context)
+                is_repeat = check_repeat(state, transaction, context)
             except Refused as refusal:
                 answers.append(Answer(refusal, False, 0, ()))
                 continue
             if is_repeat:
                 answers.append(Answer(None, True, 0, ()))
                 continue
-            index = head.size + len(leaves)
-            outcomes, applied = self._execute(transaction, block, index, leaves)
+            index, outcomes = block.take(transaction, read)
             answers.append(Answer(None, False, index, outcomes))
-            accepted += applied
-            entries += len(outcomes)
-            taken += 1
+        leaves = block.leaves
         if not leaves:
             state.roll_back()
             return ExecutedBlock(head, head.size, [], [], answers, time)
         leaf = BlockLeaf(
-            engine_height=engine_height or block.height,
+            engine_height=engine_height or context.height,
             first=head.size,
-            height=block.height,
+            height=context.height,
             last=head.size + len(leaves),
             previous=head.previous,
             rulebook=self.rulebook.version,
-            sums=close_block(state),
+            sums=block.close(),
             time=time,
-            totals=Totals(head.accepted + accepted, head.entries + entries, head.transactions + taken),
+            totals=Totals(
+                head.accepted + block.accepted, head.entries + block.entries, head.transactions + block.taken
+            ),
         )
         leaves.append(encode_block_leaf(leaf))
-        hashes = [sha256(b"\x00" + data).digest() for data in leaves]
+        hashes = compute_leaf_hashes(leaves)
         if max(map(len, leaves)) > LEAF_BYTES_MAX:
             raise InvariantBroken("LEAF_TOO_LARGE", bytes=max(map(len, leaves)))
         new_head = Head(
-            block.height,
+            context.height,
             time,
             head.size + len(leaves),
             to_base64url(hashes[-1]),
@@ -230,71 +217,14 @@ class Executor:
         state.put(HEAD_TABLE, HEAD_KEY, new_head)
         return ExecutedBlock(new_head, head.size, leaves, hashes, answers, time, system)
 
-    def _execute(
-        self, transaction: Transaction, block: BlockContext, index: int, leaves: list[bytes]
-    ) -> tuple[tuple[bytes, ...], int]:
-        """Append the transaction's leaves; its outcomes, and how many messages were applied."""
-        header = transaction.header
-        leaf = encode_transaction_leaf(
-            transaction.header_bytes, height=block.height, signature=transaction.signature, time=block.time
-        )
-        is_atomic = header.atomic is True
-        if is_atomic:
-            self.state.begin_atomic()
-        outcomes: list[bytes] = []
-        applied = 0
-        key = self.state.get(KEY_TABLE, header.key)
+    def _list_reads(self, context: BlockContext, transaction: Transaction) -> list[Sequence[Key]]:
+        """For each message, the records its rule will read, as far as it says."""
         rules = self.rulebook.rules
-        state = self.state
-        hashes = transaction.message_hashes
-        for number, message in enumerate(transaction.messages):
-            asked = Asked(block, header.sender, key, header.key, index + 1 + number, hashes[number])
-            try:
-                decision = rules[type(message)].decide(state, asked, message)
-            except Rejected as rejection:
-                outcomes.append(encode(outcome_of(rejection)))
-                if is_atomic:
-                    state.roll_back_atomic()
-                    block.memo.clear()  # some of it may rest on writes that never happened
-                    outcomes = [_ABORTED] * number + outcomes[-1:] + [_ABORTED] * (header.count - number - 1)
-                    applied = 0
-                    break
-                continue
-            self._write(decision, block)
-            outcomes.append(encode(decision.outcome))
-            applied += 1
-        state.end_atomic()
-        remembered = RememberedTransaction(header.digest, header.not_after)
-        state.put(TRANSACTION_TABLE, f"{header.sender}|{header.id}", remembered)
-        tag = compute_tag(leaf)
-        leaves.append(leaf)
-        leaves.extend(
-            [
-                encode_entry(content, outcome, tag)
-                for content, outcome in zip(transaction.message_bytes, outcomes, strict=True)
-            ]
-        )
-        return tuple(outcomes), applied
+        sender = transaction.header.sender
+        return [rules[type(message)].reads(context, sender, message) for message in transaction.messages]
 
-    def _write(self, decision: Decision, block: BlockContext) -> None:
-        """What a rule decided is pending in the state."""
-        state = self.state
-        for posting in decision.postings:
-            apply_posting(state, posting, day=block.day)
-        legs = decision.outcome.legs
-        if legs:
-            for leg in legs:
-                apply_leg(state, leg)
-        for table, key, record in decision.changes:
-            state.put(table, key, record)
 
-    def _reads(self, block: BlockContext, transactions: Sequence[Transaction]) -> Iterable[tuple[str, str]]:
-        """Every record that the block's messages will read, as far as they say."""
-        rules = self.rulebook.rules
-        wanted: list[tuple[str, str]] = []
-        for transaction in transactions:
-            sender = transaction.header.sender
-            wanted.append((TRANSACTION_TABLE, f"{sender}|{transaction.header.id}"))
-            for message in transaction.messages:
-                wanted += rules[type(message)].reads(block, sender, message)
-        return wanted
+def _list_ids(transactions: Sequence[Transaction]) -> Iterator[Key]:
+    """Under which keys the transactions would be remembered."""
+    for transaction in transactions:
+        yield TRANSACTION_TABLE, f"{transaction.header.sender}|{transaction.header.id}"

@@ -116,15 +116,13 @@ def debit_held(account: Account, lot: Lot) -> Account:
 
 def add_lot(lots: tuple[Lot, ...], lot: Lot) -> tuple[Lot, ...]:
     """The lots with one more: merged into its like, or in its place by day and series' opening height."""
-    position = 0
     for position, own in enumerate(lots):  # at most LOTS_MAX, usually a handful
         if is_like(own, lot):
-            return (*lots[:position], with_points(own, own.points + lot.points), *lots[position + 1 :])
-        if _get_place(own) > _get_place(lot):
-            break
-    else:
-        position = len(lots)
-    return (*lots[:position], lot, *lots[position:])
+            merged = with_points(own, own.points + lot.points)
+            return (merged,) if len(lots) == 1 else (*lots[:position], merged, *lots[position + 1 :])
+        if own.expires >= lot.expires and _get_place(own) > _get_place(lot):
+            return (*lots[:position], lot, *lots[position:])
+    return (*lots, lot)
 
 
 def take_lot(lots: tuple[Lot, ...], lot: Lot) -> tuple[Lot, ...]:

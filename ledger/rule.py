@@ -7,6 +7,7 @@ are kept, the core does not know.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -32,9 +33,8 @@ class BlockContext:
         self.utc_offset_minutes = utc_offset_minutes
         self._offset_millis = utc_offset_minutes * 60_000
         self.day: int = get_day(time, utc_offset_minutes=utc_offset_minutes)
-        self.memo: dict[tuple[str, str | int], Any] = {}
-        """Values that cannot change within one block (terms in force, parameters), worked out on first use.
-        """
+        self.memo: defaultdict[str, dict[Any, Any]] = defaultdict(dict)
+        """By topic, what cannot change within one block: terms in force, parameters. Worked out on first use."""
 
     def day_of(self, time: int) -> int:
         """The day of another instant, in the chain's offset."""
@@ -54,6 +54,8 @@ class Asked(Struct, frozen=True, gc=False):
     index: int
     content_hash: bytes
     """SHA-256 of the message's canonical bytes."""
+    reads: Sequence[Key] = ()
+    """What the message's rule said it would read."""
 
 
 class Decision(Struct, frozen=True):
@@ -75,8 +77,8 @@ class Rule(NamedTuple):
     purposes: frozenset[str]
     decide: Callable[[StateView, Asked, Any], Decision]
     """Raises `Rejected`."""
-    reads: Callable[[BlockContext, str, Any], Iterable[Key]]
-    """The records it will read, as far as sender and message tell: only ever a matter of speed."""
+    reads: Callable[[BlockContext, str, Any], Sequence[Key]]
+    """The records it will read, as far as sender and message tell: loaded together for a whole block."""
 
 
 class DueWork(NamedTuple):

@@ -26,6 +26,8 @@ DUE_TABLE: Final = "due"
 """The one table that is also read in key order: what a block has to do by itself."""
 
 _MISSING: Final = object()
+_UNREAD: Final = object()
+"""Stands for what a block wrote over without having read it: the source knows."""
 
 
 class RecordSource(Protocol):
@@ -82,38 +84,43 @@ class State:
 
         They leave memory with the next fold.
         """
-        self._current: dict[str, dict[str, Any]] = {table: {} for table in self._tables}
-        self._pending: dict[str, dict[str, Any]] = {table: {} for table in self._tables}
+        self._records: dict[str, dict[str, Any]] = {table: {} for table in self._tables}
+        """What is in memory, as of the last write; None where a record was removed."""
+        self._before: dict[str, dict[str, Any]] = {table: {} for table in self._tables}
+        """What stood there before the block being executed wrote it."""
         self._absent: dict[str, set[str]] = {table: set() for table in self._tables}
         """What the block asked the source for in vain. Forgotten with the block: it may write these keys."""
-        self._undo: list[tuple[str, str, Any]] | None = None
+        self._undo: list[tuple[str, str, Any, bool]] | None = None
         self._due = DueIndex()
         self._due_folding = DueIndex()
         self._is_folding = False
         self._in_block = False
         if source is not None:
             for table in sorted(self._resident):
-                self._current[table].update(source.list_records(table))
+                self._records[table].update(source.list_records(table))
 
     def get(self, table: str, key: str) -> Any:
         """The record as of the last write of the block being executed, or None."""
-        record = self._pending[table].get(key, _MISSING)
+        record = self._records[table].get(key, _MISSING)
         if record is _MISSING:
-            record = self._current[table].get(key, _MISSING)
-            if record is _MISSING:
-                return None if table in self._resident else self.get_current(table, key)
+            return None if table in self._resident or key in self._absent[table] else self._load(table, key)
         return record
 
     def get_current(self, table: str, key: str) -> Any:
         """The record as of the last committed block, or None."""
-        current = self._current[table]
-        record = current.get(key, _MISSING)
-        if record is not _MISSING:
-            return record
-        if self._source is None or table in self._resident or key in self._absent[table]:
+        before = self._before[table].get(key, _MISSING)
+        if before is _MISSING:
+            return self.get(table, key)
+        if before is _UNREAD and self._source is not None:
+            return next((found for _, _, found in self._source.load({table: [key]})), None)
+        return before
+
+    def _load(self, table: str, key: str) -> Any:
+        """A record that nobody announced, from the source."""
+        if self._source is None:
             return None
         for _, _, found in self._source.load({table: [key]}):
-            current[key] = found
+            self._records[table][key] = found
             return found
         self._absent[table].add(key)
         return None
@@ -124,8 +131,13 @@ class State:
         ``source`` is that thread's own. A reader that stored what it loaded could overwrite what the executor
         has committed since.
         """
-        record = self._current[table].get(key, _MISSING)
-        if record is not _MISSING:
+        # In this order, the reverse of `put`: whoever meets a write of the block in hand also finds what
+        # stood there before.
+        record = self._records[table].get(key, _MISSING)
+        before = self._before[table].get(key, _MISSING)
+        if before is not _MISSING:
+            record = before
+        if record is not _MISSING and record is not _UNREAD:
             return record
         if source is not None and table not in self._resident:
             for _, _, found in source.load({table: [key]}):
@@ -137,7 +149,9 @@ class State:
 
         Over a source's, the whole.
         """
-        return list(self._current[table].items())
+        records = dict(self._records[table])
+        records.update(self._before[table])
+        return [(key, record) for key, record in records.items() if record is not _UNREAD]
 
     def prefetch(self, wanted: Iterable[Key]) -> None:
         """Bring what a block will read into memory with one read of the source.
@@ -149,14 +163,14 @@ class State:
         absent = self._absent
         missing: dict[str, list[str]] = {}
         for table, key in wanted:
-            if key in self._current[table] or key in absent[table] or table in self._resident:
+            if key in self._records[table] or key in absent[table] or table in self._resident:
                 continue
             absent[table].add(key)
             missing.setdefault(table, []).append(key)
         if not missing:
             return
         for table, key, record in self._source.load(missing):
-            self._current[table][key] = record
+            self._records[table][key] = record
             absent[table].discard(key)
 
     def begin(self) -> None:
@@ -166,11 +180,17 @@ class State:
         self._in_block = True
 
     def put(self, table: str, key: str, record: Any) -> None:
-        """Write a record (None removes it) into the pending layer."""
-        pending = self._pending[table]
+        """Write a record (None removes it), until the block is committed or rolled back."""
+        records = self._records[table]
+        before = self._before[table]
         if self._undo is not None:
-            self._undo.append((table, key, pending.get(key, _MISSING)))
-        pending[key] = record
+            self._undo.append((table, key, records.get(key, _MISSING), key not in before))
+        if key not in before:
+            known = records.get(key, _MISSING)
+            if known is _MISSING:
+                known = None if table in self._resident or key in self._absent[table] else _UNREAD
+            before[key] = known
+        records[key] = record
 
     def begin_atomic(self) -> None:
         """From here on every write can be undone by `roll_back_atomic`, until `end_atomic`."""
@@ -182,40 +202,54 @@ class State:
 
     def roll_back_atomic(self) -> None:
         """The writes since `begin_atomic` never happened."""
-        for table, key, before in reversed(self._undo or ()):
-            if before is _MISSING:
-                del self._pending[table][key]
+        for table, key, record, is_first in reversed(self._undo or ()):
+            if record is _MISSING:
+                del self._records[table][key]
             else:
-                self._pending[table][key] = before
+                self._records[table][key] = record
+            if is_first:
+                del self._before[table][key]
         self._undo = None
 
     def pending(self, table: str) -> Mapping[str, Any]:
         """What the block has written to a table so far."""
-        return self._pending[table]
+        records = self._records[table]
+        return {key: records[key] for key in self._before[table]}
+
+    def overwritten(self, table: str) -> Mapping[str, Any]:
+        """What stood, before the block, where it has written to a table that it read first.
+
+        None where nothing did.
+        """
+        return self._before[table]
 
     def commit(self) -> Changes:
         """What is pending becomes current. The caller has made the block's leaves durable."""
         # Small tables first, and with them the head: a reader on another thread that finds the head where it
         # was has not seen anything newer either.
         tables = sorted(self._tables, key=lambda table: (table not in self._resident, table))
-        changes = {table: self._pending[table] for table in tables if self._pending[table]}
-        for table, pending in changes.items():
-            self._current[table].update(pending)
+        changes = {table: dict(self.pending(table)) for table in tables if self._before[table]}
+        for table, written in changes.items():
+            self._before[table] = {}
             if table == DUE_TABLE:
-                self._due.update(pending)
+                self._due.update(written)
             if table in self._resident:
-                for key, record in pending.items():
+                for key, record in written.items():
                     if record is None:
-                        del self._current[table][key]
-            self._pending[table] = {}
+                        del self._records[table][key]
         self._end_block()
         return Changes(changes)
 
     def roll_back(self) -> None:
         """What is pending is forgotten."""
-        for table in self._tables:
-            if self._pending[table]:
-                self._pending[table] = {}
+        for table, overwritten in self._before.items():
+            for key, before in overwritten.items():
+                if before is _UNREAD or (before is None and table in self._resident):
+                    del self._records[table][key]
+                else:
+                    self._records[table][key] = before
+            if overwritten:
+                self._before[table] = {}
         self._undo = None
         self._end_block()
 
@@ -253,14 +287,14 @@ class State:
             raise InvariantBroken("NOTHING_BEHIND_THE_STATE")
         self._is_folding = False
         self._due_folding = DueIndex()
-        for table, current in self._current.items():
+        for table, records in self._records.items():
             if table in self._resident:
                 continue
-            if table in self._fleeting or len(current) > keep_below:
-                self._current[table] = {key: current[key] for key in unfolded.get(table, ())}
+            if table in self._fleeting or len(records) > keep_below:
+                self._records[table] = {key: records[key] for key in unfolded.get(table, ())}
 
     def rows(self, table: str) -> Iterable[tuple[str, Any]]:
         """All records of a table in key order. Only without a source: an auditor's whole state."""
         if self._source is not None:
             raise InvariantBroken("STATE_NOT_WHOLE")
-        return sorted(self._current[table].items())
+        return sorted(self._records[table].items())

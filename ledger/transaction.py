@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import sha256
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -70,6 +70,17 @@ class RememberedTransaction(Struct, frozen=True, array_like=True, gc=False):
     not_after: int
 
 
+class Vetting(NamedTuple):
+    """What was found when a transaction's bytes were checked, for another process that believes it."""
+
+    lengths: Sequence[int]
+    """Of each message's canonical bytes."""
+    hashes: bytes
+    """The messages' SHA-256, one after the other."""
+    verified_by: str
+    """The public key under which the signature was found valid, base64url; empty where nobody looked."""
+
+
 class Transaction:
     """A decoded transaction beside the bytes it came as."""
 
@@ -105,6 +116,12 @@ class Transaction:
             self._message_hashes = [sha256(message).digest() for message in self.message_bytes]
         return self._message_hashes
 
+    @property
+    def vetting(self) -> Vetting:
+        """What is known of it already."""
+        lengths = [len(message) for message in self.message_bytes]
+        return Vetting(lengths, b"".join(self.message_hashes), self.verified_by or "")
+
     def encode(self) -> bytes:
         """The canonical bytes."""
         return b'{"header":%b,"messages":[%b],"signature":"%b"}' % (
@@ -112,6 +129,11 @@ class Transaction:
             b",".join(self.message_bytes),
             self.signature.encode("ascii"),
         )
+
+    def take_vetting(self, message_hashes: list[bytes], *, verified_by: str | None) -> None:
+        """Hashes and signature are as somebody who is believed has found them."""
+        self._message_hashes = message_hashes
+        self.verified_by = verified_by
 
     def verify_signature(self, public: str) -> None:
         """The header was signed by ``public`` (base64url). Raises `Refused` ``SIGNATURE_INVALID``."""
@@ -163,6 +185,28 @@ class TransactionDecoder:
             raise Refused("EMPTY")
         if transaction.header.count != len(transaction.messages):
             raise Refused("COUNT_MISMATCH", count=transaction.header.count, found=len(transaction.messages))
+        return transaction
+
+    def decode_vetted(self, data: bytes, vetting: Vetting) -> Transaction:
+        """The transaction that `decode` made of these bytes before, in a process that is believed.
+
+        Shapes and bounds are held to once more, since that is what reading is; spelling, count and hashes are
+        taken as they were found. Raises `Refused` ``MALFORMED``.
+        """
+        envelope: Any = decode_shape(data, self._decoder)
+        transaction = Transaction(
+            header=envelope.header, messages=envelope.messages, message_bytes=(), signature=envelope.signature
+        )
+        position = len(b'{"header":,"messages":[') + len(transaction.header_bytes)
+        message_bytes: list[bytes] = []
+        for length in vetting.lengths:
+            message_bytes.append(data[position : position + length])
+            position += length + 1
+        hashes = [vetting.hashes[place : place + 32] for place in range(0, len(vetting.hashes), 32)]
+        if not len(message_bytes) == len(hashes) == len(transaction.messages):
+            raise Refused("MALFORMED", reason="the vetting is of another transaction")
+        transaction.message_bytes = message_bytes
+        transaction.take_vetting(hashes, verified_by=vetting.verified_by or None)
         return transaction
 
 

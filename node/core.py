@@ -21,7 +21,7 @@ from ledger.genesis import Origin, read_genesis
 from ledger.keys import Signer
 from ledger.log.note import VerifierKey, encode_vkey
 from ledger.log.policy import Policy, format_policy
-from ledger.transaction import Transaction, TransactionDecoder, check_contents
+from ledger.transaction import Transaction, TransactionDecoder, Vetting, check_contents
 from node.answers import Proofs, Taken
 from node.chain import ChainKeeper, Step
 from node.engine.solo import SoloEngine
@@ -132,6 +132,14 @@ class NodeCore:
         """
         transaction = self._decoder.decode(data)
         check_contents(transaction, chain=self.chain)
+        return self.admit(transaction)
+
+    def decode_vetted(self, data: bytes, vetting: Vetting) -> Transaction:
+        """A transaction that a process of this node has decoded, and held to its chain and digest, before."""
+        return self._decoder.decode_vetted(data, vetting)
+
+    def admit(self, transaction: Transaction) -> Future[Taken]:
+        """As `submit`, from where bytes, chain and digest are known to be right."""
         if not self._engine.is_open:
             raise Refused("STOPPING")
         header = transaction.header

@@ -8,9 +8,9 @@ its own.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 
 from contracts.mechanics.lots import split_lots
 from contracts.mechanics.records import DEBT
@@ -18,27 +18,28 @@ from ledger.outcome import Lot
 from ledger.state import StateView
 
 
-class Repayment(NamedTuple):
+class Repayment(Struct, frozen=True, gc=False):
     """Lots on their way to an account, and what of them its debt takes."""
 
-    paid: list[Lot]
     lots: list[Lot]
     """Those that arrive."""
-    debt: int | UnsetType
+    points: int
+    """How many points those are."""
+    paid: Sequence[Lot] = ()
+    repaid: int | UnsetType = UNSET
+    """How many points the debt takes, as an outcome says it: nothing where it takes none."""
+    debt: int | UnsetType = UNSET
     """What is still owed, where that changed."""
-    changes: list[tuple[str, str, Any]]
-
-    @property
-    def repaid(self) -> int | UnsetType:
-        """How many points the debt takes, as an outcome says it: nothing where it takes none."""
-        return sum(lot.points for lot in self.paid) or UNSET
+    changes: Sequence[tuple[str, str, Any]] = ()
 
 
-def repay_first(state: StateView, account_key: str, lots: Sequence[Lot]) -> Repayment:
+def repay_first(state: StateView, account_key: str, lots: list[Lot]) -> Repayment:
     """What of these lots, in their order, goes against the account's debt, and what arrives."""
     owed: int | None = state.get(DEBT, account_key)
+    points = sum([lot.points for lot in lots])
     if not owed or not lots:
-        return Repayment([], list(lots), UNSET, [])
+        return Repayment(lots, points)
     paid, arriving = split_lots(lots, owed)
-    left = owed - sum(lot.points for lot in paid)
-    return Repayment(paid, arriving, left, [(DEBT, account_key, left or None)])
+    repaid = min(owed, points)
+    left = owed - repaid
+    return Repayment(arriving, points - repaid, paid, repaid, left, [(DEBT, account_key, left or None)])

@@ -38,8 +38,8 @@ def give_back(
     state: StateView, block: BlockContext, *, member: str, program: str, lots: Sequence[Lot]
 ) -> Return:
     """Held lots become free, or lapse where their day is over."""
-    account = get_account(state, block, member, program)
     account_key = get_account_key(member, program)
+    account = get_account(state, block, account_key)
     expired = [lot for lot in lots if lot.expires < block.day]
     repayment = repay_first(state, account_key, [lot for lot in lots if lot.expires >= block.day])
     postings = [Posting(program, held_by(member), member, lot) for lot in repayment.lots]

@@ -7,9 +7,9 @@ program pays for each point it makes that issuer owe.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
-from msgspec import UNSET
+from msgspec import UNSET, Struct
 
 from contracts.mechanics.clearing import compute_accrual_fee, make_accrual_legs
 from contracts.mechanics.debts import repay_first
@@ -20,13 +20,13 @@ from contracts.mechanics.records import EARNED, Earned, Policy
 from contracts.mechanics.references import Taken
 from contracts.mechanics.terms import SeriesTerms, Terms
 from contracts.messages.reject_codes import OK
-from ledger.outcome import Lot, Outcome
+from ledger.outcome import Leg, Lot, Outcome
 from ledger.posting import CLAWED_BACK, ISSUED_HOME, ISSUED_PARTNER, Posting, get_account_key
 from ledger.rule import Asked, Decision
 from ledger.state import StateView
 
 
-class Issue(NamedTuple):
+class Issue(Struct, frozen=True, gc=False):
     """Points about to be issued, and for what."""
 
     member: str
@@ -53,42 +53,41 @@ def issue_points(
     """
     block = asked.block
     account_key = get_account_key(issue.member, issue.program)
-    account = get_account(state, block, issue.member, issue.program)
+    account = get_account(state, block, account_key)
     day = compute_spendable_from(policy, day=block.day, expires=series.expires)
     lot = Lot(series.expires, series.opened, 0, issue.points, series.series, day)
     repayment = repay_first(state, account_key, [lot] if issue.points else [])
     check_room(account, repayment.lots)
-    is_home = asked.sender == terms.issuer
-    legs = []
+    source = ISSUED_HOME
+    legs: list[Leg] = []
     par_accrue = fee = 0
-    if not is_home:
+    if asked.sender != terms.issuer:
+        source = ISSUED_PARTNER
         par_accrue = series.par_accrue
         fee = compute_accrual_fee(state, block, points=issue.points, par_accrue=par_accrue)
         legs = make_accrual_legs(asked, issuer=terms.issuer, accrual=issue.points * par_accrue, fee=fee)
         check_legs(state, asked.sender, legs, code="DEBIT_CAP")
 
-    source = ISSUED_HOME if is_home else ISSUED_PARTNER
     postings = [Posting(issue.program, source, issue.member, new) for new in repayment.lots]
-    postings += [Posting(issue.program, source, CLAWED_BACK, paid) for paid in repayment.paid]
+    if repayment.paid:
+        postings += [Posting(issue.program, source, CLAWED_BACK, paid) for paid in repayment.paid]
     earned = Earned(
-        index=asked.index,
-        content=taken.content,
-        amount=issue.amount,
-        fee=fee,
-        lot=lot,
-        member=issue.member,
-        par_accrue=par_accrue,
+        asked.index,
+        taken.content,
+        issue.amount,
+        fee,
+        lot,
+        issue.member,
+        par_accrue,
         returned=0,
         taken=0,
         undone=(),
     )
-    changes += [
-        *repayment.changes,
-        *get_arrivals(block, account, account_key, repayment.lots),
-        (EARNED, taken.key, earned),
-    ]
+    changes += repayment.changes
+    changes += get_arrivals(block, account, account_key, repayment.lots)
+    changes.append((EARNED, taken.key, earned))
     outcome = Outcome(
-        balance=account.points + sum(new.points for new in repayment.lots),
+        balance=account.points + repayment.points,
         code=OK,
         debt=repayment.debt,
         legs=legs or UNSET,

@@ -12,20 +12,22 @@ from typing import Any, Final
 from contracts.mechanics.due_work import get_expiry_key
 from ledger.errors import Rejected
 from ledger.outcome import Lot
-from ledger.posting import EMPTY_ACCOUNT, Account, get_account_key, is_like, ripen, with_points
+from ledger.posting import EMPTY_ACCOUNT, Account, get_account_key, ripen, with_points
 from ledger.rule import BlockContext
 from ledger.state import DUE_TABLE, Key, StateView
 from ledger.totals import ACCOUNT_TABLE
 from ledger.values import BALANCE_MAX, LOTS_MAX, POINTS_MAX
 
+_ROOMY_POINTS: Final = BALANCE_MAX - LOTS_MAX * POINTS_MAX
+"""With so many points or fewer, an account can take whatever one message brings."""
 LOTS_FROM_OTHERS_MAX: Final = 32
 """What somebody else gives opens no more lots than this: room is left for what a member earns."""
 
 
-def get_account(state: StateView, block: BlockContext, member: str, program: str) -> Account:
-    """The member's account in a program as it is today; an empty one where there is none."""
-    account: Account = state.get(ACCOUNT_TABLE, get_account_key(member, program)) or EMPTY_ACCOUNT
-    return ripen(account, block.day)
+def get_account(state: StateView, block: BlockContext, account_key: str) -> Account:
+    """A member's account in a program as it is today; an empty one where there is none."""
+    account: Account = state.get(ACCOUNT_TABLE, account_key) or EMPTY_ACCOUNT
+    return ripen(account, block.day) if account.cooling else account
 
 
 def reads_account(member: str, program: str) -> Key:
@@ -75,7 +77,7 @@ def check_room(account: Account, new: Sequence[Lot], *, lots_max: int = LOTS_MAX
     What is held has its place in the account, so that it can always come back.
     """
     known = len(account.lots) + len(account.held)
-    if known + len(new) <= lots_max and account.points <= BALANCE_MAX - LOTS_MAX * POINTS_MAX:
+    if known + len(new) <= lots_max and account.points <= _ROOMY_POINTS:
         return  # even if none of them merged
     kinds = count_kinds([*account.lots, *account.held])
     grown = count_kinds([*account.lots, *account.held, *new])
@@ -94,11 +96,12 @@ def get_arrivals(
     block: BlockContext, account: Account, account_key: str, new: Sequence[Lot]
 ) -> list[tuple[str, str, Any]]:
     """The due work that lots bring into what is free: one entry an account and day, with its first lot."""
-    known = [lot.expires for lot in account.lots]
     changes = []
     for lot in new:
-        if lot.expires not in known:
-            known.append(lot.expires)
+        for known in account.lots:
+            if known.expires == lot.expires:
+                break
+        else:
             key = get_expiry_key(block, day=lot.expires, account_key=account_key)
             if key is not None:
                 changes.append((DUE_TABLE, key, 1))
@@ -111,11 +114,10 @@ def get_departures(
     """The due work that goes with lots out of what is free: a day's entry with the day's last lot."""
     days = {lot.expires for lot in taken}
     for lot in account.lots:
-        if lot.expires in days and not any(
-            is_like(lot, gone) and lot.points == gone.points for gone in taken
-        ):
+        # What is taken whole is the very lot, or its equal: with all its points.
+        if lot.expires in days and lot not in taken:
             days.discard(lot.expires)
             if not days:
-                break
+                return []
     keys = [get_expiry_key(block, day=day, account_key=account_key) for day in sorted(days)]
     return [(DUE_TABLE, key, None) for key in keys if key is not None]

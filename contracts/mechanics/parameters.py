@@ -53,10 +53,10 @@ PARAMETERS: Final[dict[str, Bounds]] = {
 
 def get_parameter(state: StateView, block: BlockContext, name: str) -> int:
     """The value in force in this block."""
-    value = block.memo.get((PARAMETER, name))
+    value = block.memo[PARAMETER].get(name)
     if value is None:
         value = get_value_at(state.get(PARAMETER, name), name=name, height=block.height)
-        block.memo[PARAMETER, name] = value
+        block.memo[PARAMETER][name] = value
     found: int = value
     return found
 

@@ -13,9 +13,9 @@ is to undo (`Earned`, `Spent`, `HoldRecord`), so that one record serves both. Ho
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import Any, NamedTuple, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol
 
-from msgspec import UNSET
+from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from contracts.mechanics.parameters import get_parameter
@@ -27,7 +27,7 @@ from ledger.rule import Asked, BlockContext
 from ledger.state import Key, StateView
 
 
-class Taken(NamedTuple):
+class Taken(Struct, frozen=True, gc=False):
     """A reference that is free to be taken: under which key, and for what content."""
 
     key: str
@@ -53,24 +53,19 @@ def format_reference_key(*, day: int, sender: str, kind: str, program: str, refe
     return f"{day:07d}|{sender}|{kind}|{program}|{reference}"
 
 
-def get_reference_keys(block: BlockContext, sender: str, message: Any) -> tuple[str, str]:
-    """The state keys of a reference on the day of `occurred_at`, under which it is taken, and on the day
-    before.
-    """
-    day = block.day_of(message.occurred_at)
-    days = block.memo.get((REFERENCE, day))
-    if days is None:
-        days = block.memo[REFERENCE, day] = (f"{day:07d}|", f"{day - 1:07d}|")
-    rest = f"{sender}|{message.__struct_config__.tag}|{message.program}|{message.reference}"
-    return days[0] + rest, days[1] + rest
-
-
 def reads_reference(
     block: BlockContext, sender: str, message: Any, *, table: str = REFERENCE
 ) -> tuple[Key, Key]:
-    """The two records that `check_reference` reads."""
-    key, key_before = get_reference_keys(block, sender, message)
-    return (table, key), (table, key_before)
+    """The two records that `check_reference` reads, which a rule names first.
+
+    The reference's on the day of `occurred_at`, under which it is taken, and on the day before.
+    """
+    day = block.day_of(message.occurred_at)
+    days = block.memo[REFERENCE].get(day)
+    if days is None:
+        days = block.memo[REFERENCE][day] = (f"{day:07d}|", f"{day - 1:07d}|")
+    rest = f"{sender}|{message.__struct_config__.tag}|{message.program}|{message.reference}"
+    return (table, days[0] + rest), (table, days[1] + rest)
 
 
 def check_occurred(state: StateView, asked: Asked, occurred_at: int) -> None:
@@ -79,21 +74,25 @@ def check_occurred(state: StateView, asked: Asked, occurred_at: int) -> None:
     Raises `Rejected` ``OCCURRED_IN_FUTURE`` or ``OCCURRED_TOO_LONG_AGO``.
     """
     block = asked.block
-    ahead = occurred_at - block.time
-    if ahead > get_parameter(state, block, "occurred_lead_seconds") * 1000:
+    window: tuple[int, int] | None = block.memo[REFERENCE].get("window")
+    if window is None:
+        earliest = block.time - get_parameter(state, block, "reference_horizon_days") * MILLIS_PER_DAY
+        latest = block.time + get_parameter(state, block, "occurred_lead_seconds") * 1000
+        window = block.memo[REFERENCE]["window"] = (earliest, latest)
+    if occurred_at > window[1]:
         raise Rejected("OCCURRED_IN_FUTURE", occurred_at=occurred_at, time=block.time)
-    if -ahead > get_parameter(state, block, "reference_horizon_days") * MILLIS_PER_DAY:
+    if occurred_at < window[0]:
         raise Rejected("OCCURRED_TOO_LONG_AGO", occurred_at=occurred_at, time=block.time)
 
 
-def check_reference(state: StateView, asked: Asked, message: Any, *, table: str = REFERENCE) -> Taken:
+def check_reference(state: StateView, asked: Asked, message: Any) -> Taken:
     """The reference is free. Raises `Rejected`: as `check_occurred`, then ``ALREADY_DONE`` or
     ``REFERENCE_CONFLICT`` (both with ``first``).
     """
     check_occurred(state, asked, message.occurred_at)
     content = compute_content(asked, message)
-    key, key_before = get_reference_keys(asked.block, asked.sender, message)
-    taken: Success | None = state.get(table, key) or state.get(table, key_before)
+    table, key = asked.reads[0]
+    taken: Success | None = state.get(table, key) or state.get(*asked.reads[1])
     if taken is not None:
         refuse_repeat(taken, content)
     return Taken(key, content)

@@ -6,10 +6,10 @@ whoever takes them. Nothing here moves a point.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from msgspec import UnsetType
+from msgspec import Struct, UnsetType
 
 from contracts.mechanics.consent import check_consent, get_nonce_key
 from contracts.mechanics.grants import check_grant, use_grant
@@ -23,41 +23,39 @@ from contracts.mechanics.tills import use_till
 from contracts.messages.holds import Hold
 from contracts.messages.redemption import Redeem
 from ledger.outcome import Lot
-from ledger.posting import Account
+from ledger.posting import Account, get_account_key
 from ledger.rule import Asked, BlockContext
 from ledger.state import Key, StateView
 
 
-class Spending(NamedTuple):
+class Spending(Struct, frozen=True, gc=False):
     """Points that somebody may spend here and now."""
 
     taken: Taken
     issuer: str
     is_home: bool
     account: Account
+    account_key: str
     lots: list[Lot]
     pars: list[int]
     """What each lot's points are worth today, micros a point."""
+    gross: int
+    """What the lots are worth, micros."""
     changes: list[Any]
-
-    @property
-    def gross(self) -> int:
-        """What the lots are worth, micros."""
-        return compute_gross(self.lots, self.pars)
 
 
 def compute_gross(lots: Iterable[Lot], pars: Iterable[int]) -> int:
     """What these lots are worth at these pars, micros."""
-    return sum(lot.points * par for lot, par in zip(lots, pars, strict=True))
+    return sum([lot.points * par for lot, par in zip(lots, pars, strict=True)])
 
 
-def check_spending(state: StateView, asked: Asked, message: Redeem | Hold, *, table: str) -> Spending:
+def check_spending(state: StateView, asked: Asked, message: Redeem | Hold) -> Spending:
     """The points can be spent: the reference is free, issuer and member agree, and they are there.
 
     Raises `Rejected`, in this order: reference codes, ``PROGRAM_UNKNOWN``, ``MEMBER_UNKNOWN``, grant codes,
     consent codes, ``INSUFFICIENT_POINTS``.
     """
-    taken = check_reference(state, asked, message, table=table)
+    taken = check_reference(state, asked, message)
     block = asked.block
     terms = get_terms(state, block, message.program)
     member = get_member(state, message.member)
@@ -78,10 +76,12 @@ def check_spending(state: StateView, asked: Asked, message: Redeem | Hold, *, ta
         points=message.points,
         counterparty=asked.sender,
     )
-    account = get_account(state, block, message.member, message.program)
+    account_key = get_account_key(message.member, message.program)
+    account = get_account(state, block, account_key)
     lots = take_lots(account, message.points, day=block.day)
     pars = [get_series_terms(state, block, message.program, lot.series).par_redeem for lot in lots]
-    return Spending(taken, terms.issuer, is_home, account, lots, pars, changes)
+    gross = compute_gross(lots, pars)
+    return Spending(taken, terms.issuer, is_home, account, account_key, lots, pars, gross, changes)
 
 
 def check_limits(
@@ -96,7 +96,7 @@ def check_limits(
     return use_till(state, asked, consent=message.consent, points=message.points)
 
 
-def reads_spending(block: BlockContext, sender: str, message: Redeem | Hold, *, table: str) -> Iterable[Key]:
+def reads_spending(block: BlockContext, sender: str, message: Redeem | Hold, *, table: str) -> Sequence[Key]:
     """The records that `check_spending` reads."""
     keys = [
         *reads_reference(block, sender, message, table=table),

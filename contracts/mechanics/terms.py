@@ -6,7 +6,7 @@ block.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from msgspec import Struct
 
 from contracts.mechanics.records import PROGRAM, SERIES, Pars, Program, Series
 from ledger.calendar import compute_month_end
@@ -16,7 +16,7 @@ from ledger.state import StateView
 from ledger.values import NEVER
 
 
-class SeriesTerms(NamedTuple):
+class SeriesTerms(Struct, frozen=True, gc=False):
     """One series as it stands in this block."""
 
     series: str
@@ -29,7 +29,7 @@ class SeriesTerms(NamedTuple):
     """The last day of points issued today."""
 
 
-class Terms(NamedTuple):
+class Terms(Struct, frozen=True, gc=False):
     """One program as it stands in this block."""
 
     program: str
@@ -40,7 +40,7 @@ class Terms(NamedTuple):
 
 def get_terms(state: StateView, block: BlockContext, program: str) -> Terms:
     """The program's terms. Raises `Rejected` ``PROGRAM_UNKNOWN``."""
-    terms: Terms | None = block.memo.get((PROGRAM, program))
+    terms: Terms | None = block.memo[PROGRAM].get(program)
     if terms is None:
         record: Program | None = state.get(PROGRAM, program)
         if record is None:
@@ -48,16 +48,16 @@ def get_terms(state: StateView, block: BlockContext, program: str) -> Terms:
         series = get_open_series(record, height=block.height)
         open_series = get_series_terms(state, block, program, series) if series is not None else None
         terms = Terms(program, record.issuer, record.spend_per_point, open_series)
-        block.memo[PROGRAM, program] = terms
+        block.memo[PROGRAM][program] = terms
     return terms
 
 
 def get_series_terms(state: StateView, block: BlockContext, program: str, series: str) -> SeriesTerms:
     """A series' terms. Raises `Rejected` ``SERIES_UNKNOWN``."""
-    key = f"{program}|{series}"
-    terms: SeriesTerms | None = block.memo.get((SERIES, key))
+    known = block.memo[SERIES]
+    terms: SeriesTerms | None = known.get((program, series))
     if terms is None:
-        record: Series | None = state.get(SERIES, key)
+        record: Series | None = state.get(SERIES, f"{program}|{series}")
         if record is None:
             raise Rejected("SERIES_UNKNOWN", program=program, series=series)
         pars = get_pars(record, height=block.height)
@@ -65,7 +65,7 @@ def get_series_terms(state: StateView, block: BlockContext, program: str, series
         if record.expiry_months:
             expires = compute_month_end(block.day, months_later=record.expiry_months)
         terms = SeriesTerms(series, record.opened, pars.accrue, pars.redeem, pars.height, expires)
-        block.memo[SERIES, key] = terms
+        known[program, series] = terms
     return terms
 
 

@@ -8,7 +8,7 @@ award given for an order names its amount, and is due back when the order is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, Final
 
 from msgspec import UnsetType
@@ -30,7 +30,7 @@ from ledger.state import Key, StateView
 def award(state: StateView, asked: Asked, message: Award) -> Decision:
     """Issue the points that were awarded."""
     # CHECK: what was done before, then terms and member, then permission and budget, then the limits.
-    taken = check_reference(state, asked, message, table=EARNED)
+    taken = check_reference(state, asked, message)
     terms = get_terms(state, asked.block, message.program)
     series = terms.open_series
     if series is None:
@@ -58,7 +58,7 @@ def award(state: StateView, asked: Asked, message: Award) -> Decision:
     )
 
 
-def reads(block: BlockContext, sender: str, message: Award) -> Iterable[Key]:
+def reads(block: BlockContext, sender: str, message: Award) -> Sequence[Key]:
     """The records `award` reads."""
     return (
         *reads_reference(block, sender, message, table=EARNED),

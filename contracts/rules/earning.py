@@ -9,7 +9,7 @@ Awards, tiers and campaigns are other rules; this one multiplies by nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, Final
 
 from contracts.mechanics.grants import check_grant, use_grant
@@ -30,7 +30,7 @@ from ledger.values import POINTS_MAX
 def earn(state: StateView, asked: Asked, message: Earn) -> Decision:
     """Issue the points that a purchase brings."""
     # CHECK: what was done before, then terms and member, then the issuer's permission, then the limits.
-    taken = check_reference(state, asked, message, table=EARNED)
+    taken = check_reference(state, asked, message)
     terms = get_terms(state, asked.block, message.program)
     series = terms.open_series
     if series is None:
@@ -57,7 +57,7 @@ def earn(state: StateView, asked: Asked, message: Earn) -> Decision:
     )
 
 
-def reads(block: BlockContext, sender: str, message: Earn) -> Iterable[Key]:
+def reads(block: BlockContext, sender: str, message: Earn) -> Sequence[Key]:
     """The records `earn` reads."""
     return (
         *reads_reference(block, sender, message, table=EARNED),

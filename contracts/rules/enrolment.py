@@ -7,7 +7,7 @@ Nobody registers a key they do not hold.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, Final
 
 from msgspec import UnsetType
@@ -120,7 +120,7 @@ def _get_own_member(state: StateView, asked: Asked, member_id: str) -> Member:
     return member
 
 
-def reads(block: BlockContext, sender: str, message: Any) -> Iterable[Key]:
+def reads(block: BlockContext, sender: str, message: Any) -> Sequence[Key]:
     """The record that all of these read."""
     return ((MEMBER, message.member),)
 

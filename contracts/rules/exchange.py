@@ -11,7 +11,7 @@ A quote lives until the next rate height: `rate_height` says for which rates the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, Final
 
 from msgspec import UNSET, UnsetType
@@ -106,9 +106,11 @@ def exchange(state: StateView, asked: Asked, message: Exchange) -> Decision:
     )
     if message.recipient != message.member:
         changes += _check_recipient(state, asked, message, recipient=recipient_member, received=received)
-    account = get_account(state, block, message.member, message.program)
+    account_key = get_account_key(message.member, message.program)
+    account = get_account(state, block, account_key)
     lots = take_lots(account, taken, day=block.day, series=message.series)
-    recipient = get_account(state, block, message.recipient, message.target)
+    recipient_key = get_account_key(message.recipient, message.target)
+    recipient = get_account(state, block, recipient_key)
     given = apportion(lots, received, new)
     check_room(recipient, given)
     legs = compute_exchange_legs(
@@ -120,8 +122,8 @@ def exchange(state: StateView, asked: Asked, message: Exchange) -> Decision:
     check_legs(state, source.issuer, legs)
 
     # POST
-    changes += get_departures(block, account, get_account_key(message.member, message.program), lots)
-    changes += get_arrivals(block, recipient, get_account_key(message.recipient, message.target), given)
+    changes += get_departures(block, account, account_key, lots)
+    changes += get_arrivals(block, recipient, recipient_key, given)
     postings = [Posting(message.program, message.member, EXCHANGED_OUT, lot) for lot in lots]
     postings += [Posting(message.target, EXCHANGED_IN, message.recipient, lot) for lot in given]
     outcome = Outcome(
@@ -179,7 +181,7 @@ def _check_quote(message: Exchange, *, old: SeriesTerms, new: SeriesTerms, recei
         raise Rejected("AMOUNT_TOO_LARGE", points=received, allowed=POINTS_MAX)
 
 
-def reads(block: BlockContext, sender: str, message: Exchange) -> Iterable[Key]:
+def reads(block: BlockContext, sender: str, message: Exchange) -> Sequence[Key]:
     """The records `exchange` reads, but for the grants, which hang on the issuers."""
     keys = [
         *reads_reference(block, sender, message),

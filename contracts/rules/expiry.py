@@ -22,7 +22,7 @@ def expire(state: StateView, block: BlockContext, due: Due) -> DueWork:
     """Every lot of one account and last day lapses."""
     member, program = due.about.split("|")
     day = get_expired_day(block, due)
-    account = get_account(state, block, member, program)
+    account = get_account(state, block, due.about)
     lots = [lot for lot in account.lots if lot.expires == day]
     points = sum(lot.points for lot in lots)
     outcome = Outcome(balance=account.points - points, code=OK, lots=lots, points=points)

@@ -7,7 +7,7 @@ gift opens no lot beyond the recipient's 32nd, so nobody can fill somebody else'
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, Final
 
 from contracts.mechanics.consent import check_consent, get_nonce_key
@@ -59,19 +59,21 @@ def give(state: StateView, asked: Asked, message: Gift) -> Decision:
         points=message.points,
         counterparty=message.recipient,
     )
-    account = get_account(state, block, message.member, message.program)
+    account_key = get_account_key(message.member, message.program)
+    account = get_account(state, block, account_key)
     lots = take_lots(account, message.points, day=block.day)
-    recipient = get_account(state, block, message.recipient, message.program)
+    recipient_key = get_account_key(message.recipient, message.program)
+    recipient = get_account(state, block, recipient_key)
     check_room(recipient, lots, lots_max=LOTS_FROM_OTHERS_MAX)
 
     # POST
-    changes += get_departures(block, account, get_account_key(message.member, message.program), lots)
-    changes += get_arrivals(block, recipient, get_account_key(message.recipient, message.program), lots)
+    changes += get_departures(block, account, account_key, lots)
+    changes += get_arrivals(block, recipient, recipient_key, lots)
     postings = [Posting(message.program, message.member, message.recipient, lot) for lot in lots]
     return Decision(Outcome(balance=account.points - message.points, code=OK, lots=lots), postings, changes)
 
 
-def reads(block: BlockContext, sender: str, message: Gift) -> Iterable[Key]:
+def reads(block: BlockContext, sender: str, message: Gift) -> Sequence[Key]:
     """The records `give` reads."""
     return (
         *reads_reference(block, sender, message),

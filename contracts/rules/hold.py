@@ -8,7 +8,7 @@ anybody's asking. A final hold stays final.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, Final
 
 from msgspec import UNSET
@@ -28,7 +28,7 @@ from contracts.messages.holds import Capture, Hold, Lapse, Release
 from contracts.messages.reject_codes import OK
 from ledger.errors import Rejected
 from ledger.outcome import Outcome
-from ledger.posting import REDEEMED_ELSEWHERE, REDEEMED_HOME, Posting, get_account_key, held_by
+from ledger.posting import REDEEMED_ELSEWHERE, REDEEMED_HOME, Posting, held_by
 from ledger.rule import Asked, BlockContext, Decision, DueWork, Rule
 from ledger.state import DUE_TABLE, Key, StateView
 
@@ -38,7 +38,7 @@ _LAPSED: Final = "lapse"
 def hold(state: StateView, asked: Asked, message: Hold) -> Decision:
     """Set the member's points aside for the acceptor, and the issuer's room for what it will owe."""
     # CHECK: as a redemption up to the points, then the hold's own time, then the limits.
-    spending = check_spending(state, asked, message, table=HOLD)
+    spending = check_spending(state, asked, message)
     block = asked.block
     if message.expires <= block.time:
         raise Rejected("HOLD_EXPIRED", expires=message.expires, time=block.time)
@@ -55,11 +55,10 @@ def hold(state: StateView, asked: Asked, message: Hold) -> Decision:
     # POST
     taken, lots = spending.taken, spending.lots
     record = HoldRecord(asked.index, taken.content, message.expires, tuple(lots), message.member, pars, "", 0)
-    account_key = get_account_key(message.member, message.program)
     changes += [
         (HOLD, taken.key, record),
         (DUE_TABLE, get_hold_due_key(message.expires, taken.key), 1),
-        *get_departures(block, spending.account, account_key, lots),
+        *get_departures(block, spending.account, spending.account_key, lots),
     ]
     postings = [Posting(message.program, message.member, held_by(message.member), lot) for lot in lots]
     return Decision(Outcome(balance=spending.account.points, code=OK, lots=lots), postings, changes)
@@ -183,12 +182,12 @@ def _get_hold_key(sender: str, message: Capture | Release) -> str:
     )
 
 
-def reads(block: BlockContext, sender: str, message: Hold) -> Iterable[Key]:
+def reads(block: BlockContext, sender: str, message: Hold) -> Sequence[Key]:
     """The records `hold` reads."""
     return reads_spending(block, sender, message, table=HOLD)
 
 
-def reads_end(block: BlockContext, sender: str, message: Capture | Release) -> Iterable[Key]:
+def reads_end(block: BlockContext, sender: str, message: Capture | Release) -> Sequence[Key]:
     """The records `capture` and `release` read."""
     return (HOLD, _get_hold_key(sender, message)), reads_account(message.member, message.program)
 

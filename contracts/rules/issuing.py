@@ -8,7 +8,7 @@ somebody else's word.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, Final
 
 from msgspec import UnsetType
@@ -84,9 +84,10 @@ def adjust(state: StateView, asked: Asked, message: Adjust) -> Decision:
         points=message.points,
         counterparty=asked.sender,
     )
-    account = get_account(state, block, message.member, message.program)
+    account_key = get_account_key(message.member, message.program)
+    account = get_account(state, block, account_key)
     lots = take_lots(account, message.points, day=block.day)
-    changes += get_departures(block, account, get_account_key(message.member, message.program), lots)
+    changes += get_departures(block, account, account_key, lots)
     postings = [Posting(message.program, message.member, ADJUSTED_OUT, lot) for lot in lots]
     return Decision(Outcome(balance=account.points - message.points, code=OK, lots=lots), postings, changes)
 
@@ -106,15 +107,15 @@ def _give(
     changes: list[Any],
 ) -> Decision:
     """One lot is issued to the member. Raises `Rejected` ``LOT_LIMIT`` or ``BALANCE_LIMIT``."""
-    account = get_account(state, asked.block, message.member, message.program)
-    check_room(account, [lot])
     account_key = get_account_key(message.member, message.program)
+    account = get_account(state, asked.block, account_key)
+    check_room(account, [lot])
     changes += get_arrivals(asked.block, account, account_key, [lot])
     outcome = Outcome(balance=account.points + message.points, code=OK, lots=[lot])
     return Decision(outcome, (Posting(message.program, source, message.member, lot),), changes)
 
 
-def reads(block: BlockContext, sender: str, message: ImportBalance | Adjust) -> Iterable[Key]:
+def reads(block: BlockContext, sender: str, message: ImportBalance | Adjust) -> Sequence[Key]:
     """The records that both read."""
     keys = [
         *reads_reference(block, sender, message),

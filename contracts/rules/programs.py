@@ -9,7 +9,7 @@ own to give and to end at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -164,7 +164,7 @@ def _check_no_wait_gains(ahead: list[Pars]) -> None:
             )
 
 
-def reads(block: BlockContext, sender: str, message: Any) -> Iterable[Key]:
+def reads(block: BlockContext, sender: str, message: Any) -> Sequence[Key]:
     """Program messages are rare: what they read is read as it is needed."""
     return NO_READS
 

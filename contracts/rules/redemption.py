@@ -10,7 +10,7 @@ Holds, captures and refunds are other rules.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec import UNSET
@@ -23,7 +23,7 @@ from contracts.mechanics.spending import check_limits, check_spending, reads_spe
 from contracts.messages.redemption import Redeem
 from contracts.messages.reject_codes import OK
 from ledger.outcome import Leg, Outcome
-from ledger.posting import REDEEMED_ELSEWHERE, REDEEMED_HOME, Posting, get_account_key
+from ledger.posting import REDEEMED_ELSEWHERE, REDEEMED_HOME, Posting
 from ledger.rule import Asked, BlockContext, Decision, Rule
 from ledger.state import Key, StateView
 
@@ -32,7 +32,7 @@ def redeem(state: StateView, asked: Asked, message: Redeem) -> Decision:
     """Take the points a member spends, and record what the issuer owes the acceptor for them."""
     # CHECK: what was done before, then program and member, then the issuer's permission, then the member's,
     # then the points, then the limits.
-    spending = check_spending(state, asked, message, table=SPENT)
+    spending = check_spending(state, asked, message)
     legs: list[Leg] = []
     commission = 0
     pars: tuple[int, ...] = ()
@@ -49,15 +49,14 @@ def redeem(state: StateView, asked: Asked, message: Redeem) -> Decision:
     taken, lots = spending.taken, spending.lots
     spent = Spent(asked.index, taken.content, commission, tuple(lots), message.member, pars, 0, ())
     changes.append((SPENT, taken.key, spent))
-    account_key = get_account_key(message.member, message.program)
-    changes += get_departures(asked.block, spending.account, account_key, lots)
+    changes += get_departures(asked.block, spending.account, spending.account_key, lots)
     balance = spending.account.points - message.points
     destination = REDEEMED_HOME if spending.is_home else REDEEMED_ELSEWHERE
     postings = [Posting(message.program, message.member, destination, lot) for lot in lots]
     return Decision(Outcome(balance=balance, code=OK, legs=legs or UNSET, lots=lots), postings, changes)
 
 
-def reads(block: BlockContext, sender: str, message: Redeem) -> Iterable[Key]:
+def reads(block: BlockContext, sender: str, message: Redeem) -> Sequence[Key]:
     """The records `redeem` reads."""
     return reads_spending(block, sender, message, table=SPENT)
 

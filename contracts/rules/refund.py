@@ -9,7 +9,7 @@ Closed windows never reopen: these are new debts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from msgspec import UNSET
@@ -38,7 +38,7 @@ def refund(state: StateView, asked: Asked, message: Refund) -> Decision:
     block = asked.block
     table, key, spent, part = find_original(state, asked, message)
     refunded = spent.refunded + message.points
-    whole = sum(lot.points for lot in spent.lots)
+    whole = sum([lot.points for lot in spent.lots])
     if refunded > whole:
         raise Rejected("REFUND_ABOVE_ORIGINAL", refunded=refunded, points=whole)
     check_parts(spent)
@@ -50,7 +50,7 @@ def refund(state: StateView, asked: Asked, message: Refund) -> Decision:
         reversed(back), day=block.day, grace_days=get_parameter(state, block, "refund_grace_days")
     )
     account_key = get_account_key(message.member, message.program)
-    account = get_account(state, block, message.member, message.program)
+    account = get_account(state, block, account_key)
     repayment = repay_first(state, account_key, restored)
     check_room(account, repayment.lots)
 
@@ -70,7 +70,7 @@ def refund(state: StateView, asked: Asked, message: Refund) -> Decision:
         *get_arrivals(block, account, account_key, repayment.lots),
     ]
     outcome = Outcome(
-        balance=account.points + sum(lot.points for lot in repayment.lots),
+        balance=account.points + repayment.points,
         code=OK,
         debt=repayment.debt,
         expired=expired or UNSET,
@@ -107,7 +107,7 @@ def _compute_legs(
     return make_refund_legs(asked, issuer=issuer, gross=after - before, commission=commission)
 
 
-def reads(block: BlockContext, sender: str, message: Refund) -> Iterable[Key]:
+def reads(block: BlockContext, sender: str, message: Refund) -> Sequence[Key]:
     """The records `refund` reads."""
     return get_original_key(sender, message), reads_account(message.member, message.program)
 

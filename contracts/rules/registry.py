@@ -7,7 +7,7 @@ point.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -110,7 +110,7 @@ def _register(
     return KEY_TABLE, identifier, RegisteredKey(participant, public, purpose, block.height + 1, FOREVER)
 
 
-def reads(block: BlockContext, sender: str, message: Any) -> Iterable[Key]:
+def reads(block: BlockContext, sender: str, message: Any) -> Sequence[Key]:
     """Registry messages are rare: what they read is read as it is needed."""
     return NO_READS
 

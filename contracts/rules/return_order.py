@@ -10,7 +10,7 @@ till and return, all at the issuer's expense.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, Final
 
 from msgspec import UNSET
@@ -42,9 +42,9 @@ def return_order(state: StateView, asked: Asked, message: ReturnOrder) -> Decisi
         raise Rejected("REFUND_ABOVE_ORIGINAL", returned=returned, amount=earned.amount)
     check_parts(earned)
     due = compute_share(earned.lot.points, part=earned.amount, before=earned.returned, after=returned)
-    account = get_account(state, block, message.member, message.program)
-    lots, shortfall = _find_lots(account, earned.lot, due, day=block.day)
     account_key = get_account_key(message.member, message.program)
+    account = get_account(state, block, account_key)
+    lots, shortfall = _find_lots(account, earned.lot, due, day=block.day)
     changes, debt = _settle_shortfall(state, asked, message.program, account_key, shortfall)
 
     # POST
@@ -107,7 +107,7 @@ def _settle_shortfall(
     return [(DEBT, account_key, debt)], debt
 
 
-def reads(block: BlockContext, sender: str, message: ReturnOrder) -> Iterable[Key]:
+def reads(block: BlockContext, sender: str, message: ReturnOrder) -> Sequence[Key]:
     """The records `return_order` reads."""
     return get_original_key(sender, message), reads_account(message.member, message.program)
 

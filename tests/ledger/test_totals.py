@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hashlib import sha256
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -16,7 +17,7 @@ from ledger.outcome import Leg, Lot
 from ledger.posting import EXCHANGED_IN, EXPIRED, ISSUED_HOME, REDEEMED_HOME, Posting, held_by
 from ledger.rule import Decision
 from ledger.state import State
-from ledger.totals import TOTALS_TABLES, apply_leg, apply_posting, close_block
+from ledger.totals import TOTALS_TABLES, Movements
 from tests.contracts.alliance import RULEBOOK, Alliance
 from tests.contracts.cast import ANNA, FRESH, OPERATOR, PETROL, START
 
@@ -27,121 +28,142 @@ def sums_of(text: str) -> str:
     return to_base64url(sha256(text.encode()).digest())
 
 
-def begin(*postings: Posting) -> State:
-    state = State(TOTALS_TABLES)
-    state.begin()
-    for posting in postings:
-        apply_posting(state, posting, day=1)
-    return state
+class Block:
+    """A state, and what one block after the other moves in it."""
+
+    def __init__(self, *postings: Posting) -> None:
+        self.state = State(TOTALS_TABLES)
+        self.begin(*postings)
+
+    def begin(self, *postings: Posting, day: int = 1) -> None:
+        self.state.begin()
+        self.movements = Movements(self.state, day=day)
+        for posting in postings:
+            self.movements.post(posting)
+
+    def commit(self) -> str:
+        sums = self.movements.close()
+        self.state.commit()
+        return sums
+
+    def get(self, table: str, key: str) -> Any:
+        return self.state.get(table, key)
 
 
 def test_points_given_raise_supply_and_tally():
-    state = begin(Posting("leaf", ISSUED_HOME, "m_1", LOT))
-    assert close_block(state) == sums_of('[["leaf","5"]]')
-    state.commit()
-    assert (state.get("supply", "leaf"), state.get("tally", "leaf|issued.home")) == (5, 5)
+    block = Block(Posting("leaf", ISSUED_HOME, "m_1", LOT))
+    assert block.commit() == sums_of('[["leaf","5"]]')
+    assert (block.get("supply", "leaf"), block.get("tally", "leaf|issued.home")) == (5, 5)
 
 
 def test_points_between_members_move_no_supply():
-    state = begin(Posting("leaf", ISSUED_HOME, "m_1", LOT))
-    close_block(state)
-    state.commit()
-    state.begin()
-    apply_posting(state, Posting("leaf", "m_1", "m_2", LOT), day=1)
-    assert close_block(state) == sums_of("[]")
-    assert state.get("account", "m_1|leaf") is None
-    assert state.get("account", "m_2|leaf").lots == (LOT,)
+    block = Block(Posting("leaf", ISSUED_HOME, "m_1", LOT))
+    block.commit()
+    block.begin(Posting("leaf", "m_1", "m_2", LOT))
+    assert block.commit() == sums_of("[]")
+    assert block.get("account", "m_1|leaf") is None
+    assert block.get("account", "m_2|leaf").lots == (LOT,)
 
 
 def test_rows_are_programs_then_positions_each_in_order_and_only_what_changed():
-    state = begin(
+    block = Block(
         Posting("star", EXCHANGED_IN, "m_1", LOT),
         Posting("leaf", ISSUED_HOME, "m_1", LOT),
         Posting("mile", ISSUED_HOME, "m_1", LOT),
         Posting("mile", "m_1", EXPIRED, LOT),
     )
-    apply_leg(state, Leg("shop", 7, "rounding", "rounding:shop"))
-    apply_leg(state, Leg("bank", 9_007_199_254_740_991, "redeem", "shop"))
+    block.movements.owe(Leg("shop", 7, "rounding", "rounding:shop"))
+    block.movements.owe(Leg("bank", 9_007_199_254_740_991, "redeem", "shop"))
     rows = '["bank","-9007199254740991"],["rounding:shop","7"],["shop","9007199254740984"]'
-    assert close_block(state) == sums_of(f'[["leaf","5"],["star","5"],{rows}]')
-    state.commit()
-    state.begin()
-    apply_leg(state, Leg("bank", 1, "redeem", "till"))
-    assert close_block(state) == sums_of('[["bank","-9007199254740992"],["till","1"]]')
+    assert block.commit() == sums_of(f'[["leaf","5"],["star","5"],{rows}]')
+    block.begin()
+    block.movements.owe(Leg("bank", 1, "redeem", "till"))
+    assert block.commit() == sums_of('[["bank","-9007199254740992"],["till","1"]]')
 
 
 def test_a_position_that_comes_back_to_where_it_was_did_not_change():
-    state = begin()
-    apply_leg(state, Leg("bank", 5, "redeem", "shop"))
-    apply_leg(state, Leg("shop", 5, "earn", "bank"))
-    assert close_block(state) == sums_of("[]")
+    block = Block()
+    block.movements.owe(Leg("bank", 5, "redeem", "shop"))
+    block.movements.owe(Leg("shop", 5, "earn", "bank"))
+    assert block.commit() == sums_of("[]")
 
 
 def test_what_is_owed_is_kept_by_pair_and_reason():
-    state = begin()
+    block = Block()
     for leg in [
         Leg("bank", 5, "redeem", "shop"),
         Leg("bank", 6, "redeem", "shop"),
         Leg("bank", 1, "earn", "shop"),
         Leg("shop", 2, "redeem", "bank"),
     ]:
-        apply_leg(state, leg)
+        block.movements.owe(leg)
+    # What one owes in all only grows, and caps ask for it at once: what others owe it is nothing against it.
+    assert dict(block.state.pending("debit")) == {"bank": 12, "shop": 2}
+    block.movements.close()
     owed = {"bank|shop|redeem": 11, "bank|shop|earn": 1, "shop|bank|redeem": 2}
-    assert dict(state.pending("owed")) == owed
-    assert dict(state.pending("position")) == {"bank": -10, "shop": 10}
-    # What one owes in all only grows: what others owe it is nothing against that.
-    assert dict(state.pending("debit")) == {"bank": 12, "shop": 2}
+    assert dict(block.state.pending("owed")) == owed
+    assert dict(block.state.pending("position")) == {"bank": -10, "shop": 10}
+
+
+def test_an_attempt_that_is_given_up_has_moved_nothing():
+    block = Block(Posting("leaf", ISSUED_HOME, "m_1", LOT))
+    block.movements.owe(Leg("bank", 5, "redeem", "shop"))
+    mark = block.movements.mark()
+    block.state.begin_atomic()
+    block.movements.post(Posting("leaf", ISSUED_HOME, "m_2", LOT))
+    block.movements.owe(Leg("bank", 7, "redeem", "shop"))
+    block.state.roll_back_atomic()
+    block.movements.return_to(mark)
+    assert block.commit() == sums_of('[["leaf","5"],["bank","-5"],["shop","5"]]')
+    assert (block.get("tally", "leaf|issued.home"), block.get("debit", "bank")) == (5, 5)
 
 
 def test_points_set_aside_move_no_supply_and_no_points():
-    state = begin(Posting("leaf", ISSUED_HOME, "m_1", LOT))
-    close_block(state)
-    state.commit()
+    block = Block(Posting("leaf", ISSUED_HOME, "m_1", LOT))
+    block.commit()
     for source, destination, free, held in [
         ("m_1", held_by("m_1"), (), (LOT,)),
         (held_by("m_1"), "m_1", (LOT,), ()),
         ("m_1", held_by("m_1"), (), (LOT,)),
     ]:
-        state.begin()
-        apply_posting(state, Posting("leaf", source, destination, LOT), day=1)
-        assert close_block(state) == sums_of("[]")
-        state.commit()
-        account = state.get("account", "m_1|leaf")
+        block.begin(Posting("leaf", source, destination, LOT))
+        assert block.commit() == sums_of("[]")
+        account = block.get("account", "m_1|leaf")
         assert (account.lots, account.held, account.points) == (free, held, 5)
-    state.begin()
-    apply_posting(state, Posting("leaf", held_by("m_1"), REDEEMED_HOME, LOT), day=1)
-    assert close_block(state) == sums_of('[["leaf","0"]]')
-    assert state.get("account", "m_1|leaf") is None
+    block.begin(Posting("leaf", held_by("m_1"), REDEEMED_HOME, LOT))
+    assert block.commit() == sums_of('[["leaf","0"]]')
+    assert block.get("account", "m_1|leaf") is None
 
 
 def test_what_is_posted_finds_the_account_as_it_is_that_day():
     """A lot that waited for the fifth day is one with what never waited, on that day and not before."""
     waiting = replace(LOT, spendable_from=5)
     for day, lots in ((4, (LOT, waiting)), (5, (replace(LOT, points=10),))):
-        state = begin(Posting("leaf", ISSUED_HOME, "m_1", waiting))
-        apply_posting(state, Posting("leaf", ISSUED_HOME, "m_1", LOT), day=day)
-        assert state.get("account", "m_1|leaf").lots == lots
+        block = Block(Posting("leaf", ISSUED_HOME, "m_1", waiting))
+        block.commit()
+        block.begin(Posting("leaf", ISSUED_HOME, "m_1", LOT), day=day)
+        assert block.get("account", "m_1|leaf").lots == lots
 
 
-def invent_points(state: State) -> None:
-    state.put("account", "m_1|leaf", replace(state.get("account", "m_1|leaf"), points=6))
+def invent_points(block: Block) -> None:
+    block.state.put("account", "m_1|leaf", replace(block.get("account", "m_1|leaf"), points=6))
 
 
-def lose_an_account(state: State) -> None:
-    state.put("account", "m_1|leaf", None)
+def lose_an_account(block: Block) -> None:
+    block.state.put("account", "m_1|leaf", None)
 
 
-def invent_a_tally(state: State) -> None:
-    state.put("tally", "leaf|redeemed.home", 1)
+def invent_a_tally(block: Block) -> None:
+    block.state.put("tally", "leaf|redeemed.home", 1)
 
 
-def invent_money(state: State) -> None:
-    state.put("position", "bank", 1)
+def invent_money(block: Block) -> None:
+    block.state.put("position", "bank", 1)
 
 
-def forget_supply(state: State) -> None:
-    state.put("supply", "leaf", 4)
-    apply_posting(state, Posting("leaf", "m_1", EXPIRED, LOT), day=1)
+def forget_supply(block: Block) -> None:
+    block.state.put("supply", "leaf", 4)
+    block.movements.post(Posting("leaf", "m_1", EXPIRED, LOT))
 
 
 FAULTS = [
@@ -155,13 +177,12 @@ FAULTS = [
 
 @pytest.mark.parametrize(("fault", "code"), FAULTS)
 def test_a_sum_that_does_not_hold_stops_the_node(fault, code):
-    state = begin(Posting("leaf", ISSUED_HOME, "m_1", LOT))
-    close_block(state)
-    state.commit()
-    state.begin()
-    fault(state)
+    block = Block(Posting("leaf", ISSUED_HOME, "m_1", LOT))
+    block.commit()
+    block.begin()
+    fault(block)
     with pytest.raises(InvariantBroken, match=code):
-        close_block(state)
+        block.commit()
 
 
 @pytest.mark.parametrize(
