@@ -19,6 +19,7 @@ from ledger.block import BlockInHand
 from ledger.codec import to_base64url
 from ledger.errors import InvalidBlock, InvariantBroken, Refused
 from ledger.genesis import Origin
+from ledger.keys import SignatureCheck, SignatureJudge, SignedText
 from ledger.leaves import BlockLeaf, Totals, encode_block_leaf
 from ledger.log.merkle import compute_leaf_hashes
 from ledger.rule import BlockContext, Rulebook
@@ -130,7 +131,10 @@ def apply_genesis(state: State, origin: Origin, rulebook: Rulebook) -> None:
 class Executor:
     """Executes blocks of one chain over one state."""
 
-    def __init__(self, *, state: State, origin: Origin, rulebook: Rulebook) -> None:
+    def __init__(
+        self, *, state: State, origin: Origin, rulebook: Rulebook, judge: SignatureJudge | None = None
+    ) -> None:
+        self._judge = judge or SignatureCheck()
         self.state = state
         self.rulebook = rulebook
         self.chain = origin.chain
@@ -151,6 +155,7 @@ class Executor:
             time=time,
             operator=self._operator,
             utc_offset_minutes=self._utc_offset_minutes,
+            judge=self._judge,
         )
 
     def execute_block(
@@ -167,6 +172,8 @@ class Executor:
         reads = [self._list_reads(context, transaction) for transaction in transactions]
         state.prefetch(key for each in reads for read in each for key in read)
         state.prefetch(_list_ids(transactions))
+        if self._judge.wants_notice:
+            self._judge.expect(self._list_signatures(context, transactions))
         state.begin()
         block = BlockInHand(state=state, rulebook=self.rulebook, context=context, first=head.size)
         system = block.do_due_work()
@@ -222,6 +229,19 @@ class Executor:
         rules = self.rulebook.rules
         sender = transaction.header.sender
         return [rules[type(message)].reads(context, sender, message) for message in transaction.messages]
+
+    def _list_signatures(
+        self, context: BlockContext, transactions: Sequence[Transaction]
+    ) -> list[SignedText]:
+        """The signatures that the block's messages carry, as far as the state tells whose they are."""
+        announcing = {kind: rule.announce for kind, rule in self.rulebook.rules.items() if rule.announce}
+        return [
+            signed
+            for transaction in transactions
+            for message in transaction.messages
+            if (announce := announcing.get(type(message))) is not None
+            for signed in announce(self.state, context, message)
+        ]
 
 
 def _list_ids(transactions: Sequence[Transaction]) -> Iterator[Key]:

@@ -20,7 +20,8 @@ private keys only for as long as a caller holds a `SeedSigner`; where seeds are 
 from __future__ import annotations
 
 import hashlib
-from typing import Final, Protocol
+from collections.abc import Sequence
+from typing import Final, NamedTuple, Protocol
 
 from nacl import bindings
 from nacl.exceptions import BadSignatureError
@@ -75,6 +76,42 @@ def is_valid_signature(*, public: bytes, text: bytes, signature: bytes) -> bool:
     except BadSignatureError:
         return False
     return True
+
+
+class SignedText(NamedTuple):
+    """A text and a signature that is said to be a key's."""
+
+    public: bytes
+    text: bytes
+    signature: bytes
+
+
+class SignatureJudge(Protocol):
+    """Who says whether a signature holds: for a rule, which must not care where that is worked out."""
+
+    wants_notice: bool
+    """Whether hearing ahead is of any use to it."""
+
+    def expect(self, signed: Sequence[SignedText]) -> None:
+        """A block may ask about these, in this order."""
+        ...
+
+    def is_valid(self, signed: SignedText) -> bool:
+        """Whether it is the key's signature of the text under the pinned rule."""
+        ...
+
+
+class SignatureCheck:
+    """The judge that looks for itself, each time it is asked."""
+
+    wants_notice = False
+
+    def expect(self, signed: Sequence[SignedText]) -> None:
+        """Nothing is done ahead."""
+
+    def is_valid(self, signed: SignedText) -> bool:
+        """As `is_valid_signature`."""
+        return is_valid_signature(public=signed.public, text=signed.text, signature=signed.signature)
 
 
 def key_id(public: bytes) -> str:

@@ -14,27 +14,51 @@ from typing import Any, Final, NamedTuple
 from msgspec import Struct
 
 from ledger.calendar import MILLIS_PER_DAY, get_day
+from ledger.keys import SignatureCheck, SignatureJudge, SignedText
 from ledger.outcome import Outcome
 from ledger.posting import Posting
 from ledger.state import Key, StateView
 from ledger.transaction import RegisteredKey
 
+_JUDGE: Final = SignatureCheck()
+
 
 class BlockContext:
     """The block a message is executed in: its place, its time, and what rules work out once a block."""
 
-    __slots__ = ("_offset_millis", "chain", "day", "height", "memo", "operator", "time", "utc_offset_minutes")
+    __slots__ = (
+        "_offset_millis",
+        "chain",
+        "day",
+        "height",
+        "judge",
+        "memo",
+        "operator",
+        "time",
+        "utc_offset_minutes",
+    )
 
-    def __init__(self, *, chain: str, height: int, time: int, operator: str, utc_offset_minutes: int) -> None:
+    def __init__(
+        self,
+        *,
+        chain: str,
+        height: int,
+        time: int,
+        operator: str,
+        utc_offset_minutes: int,
+        judge: SignatureJudge = _JUDGE,
+    ) -> None:
         self.chain = chain
         self.height = height
         self.time = time
         self.operator = operator
+        self.judge = judge
+        """Who says whether a signature holds."""
         self.utc_offset_minutes = utc_offset_minutes
         self._offset_millis = utc_offset_minutes * 60_000
         self.day: int = get_day(time, utc_offset_minutes=utc_offset_minutes)
         self.memo: defaultdict[str, dict[Any, Any]] = defaultdict(dict)
-        """By topic, what cannot change within one block: terms in force, parameters. Worked out on first use."""
+        """By topic, what cannot change within one block (terms, parameters), worked out on first use."""
 
     def day_of(self, time: int) -> int:
         """The day of another instant, in the chain's offset."""
@@ -79,6 +103,8 @@ class Rule(NamedTuple):
     """Raises `Rejected`."""
     reads: Callable[[BlockContext, str, Any], Sequence[Key]]
     """The records it will read, as far as sender and message tell: loaded together for a whole block."""
+    announce: Callable[[StateView, BlockContext, Any], Sequence[SignedText]] | None = None
+    """The signatures it may ask about, as the state stands before the block: only ever a matter of speed."""
 
 
 class DueWork(NamedTuple):

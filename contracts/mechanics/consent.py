@@ -16,13 +16,13 @@ from typing import Any
 from msgspec import UNSET, UnsetType
 
 from contracts.mechanics.grants import check_grant, use_grant
-from contracts.mechanics.members import get_current_key, is_valid_text
+from contracts.mechanics.members import announce_text, get_current_key, is_valid_text
 from contracts.mechanics.parameters import get_parameter
-from contracts.mechanics.records import NONCE, Member
+from contracts.mechanics.records import MEMBER, NONCE, Member
 from contracts.messages.consent_text import ANY, Consent, ConsentText, Purpose, encode_consent
 from ledger.codec import from_base64url
 from ledger.errors import Rejected
-from ledger.keys import key_id
+from ledger.keys import SignedText, key_id
 from ledger.rule import Asked, BlockContext
 from ledger.state import StateView
 from ledger.transaction import KEY_TABLE, RegisteredKey
@@ -69,24 +69,68 @@ def check_consent(
     public, changes = _find_speaker(
         state, asked, consent, member=member, program=program, issuer=issuer, points=points
     )
+    text = _encode_text(
+        asked.block, consent, purpose=purpose, member=member_id, program=program, least=least, target=target
+    )
+    if not is_valid_text(asked.block, text, consent.signature, public):
+        raise Rejected("CONSENT_SIGNATURE_INVALID", key=consent.key)
+    nonce = get_nonce_key(asked.block, consent)
+    if state.get(NONCE, nonce) is not None:
+        raise Rejected("CONSENT_USED", nonce=consent.nonce)
+    return [*changes, (NONCE, nonce, consent.expires)]
+
+
+def announce_consent(
+    state: StateView,
+    block: BlockContext,
+    consent: Consent | UnsetType,
+    *,
+    purpose: Purpose,
+    member: str,
+    program: str,
+    least: int | UnsetType = UNSET,
+    target: str | UnsetType = UNSET,
+) -> tuple[SignedText, ...]:
+    """What `check_consent` may ask about, as far as the state tells before the block."""
+    record: Member | None = state.get(MEMBER, member)
+    if record is None or isinstance(consent, UnsetType):
+        return ()
+    public = get_current_key(record, time=block.time)[0]
+    if not public or key_id(from_base64url(public, size=32)) != consent.key:
+        key: RegisteredKey | None = state.get(KEY_TABLE, consent.key)
+        if key is None:
+            return ()
+        public = key.public
+    text = _encode_text(
+        block, consent, purpose=purpose, member=member, program=program, least=least, target=target
+    )
+    return announce_text(text, consent.signature, public)
+
+
+def _encode_text(
+    block: BlockContext,
+    consent: Consent,
+    *,
+    purpose: Purpose,
+    member: str,
+    program: str,
+    least: int | UnsetType,
+    target: str | UnsetType,
+) -> bytes:
+    """The bytes that the member signed."""
     text = ConsentText(
         counterparty=consent.counterparty,
         expires=consent.expires,
         key=consent.key,
         least=least,
-        member=member_id,
+        member=member,
         nonce=consent.nonce,
         points=consent.points,
         program=program,
         purpose=purpose,
         target=target,
     )
-    if not is_valid_text(encode_consent(asked.block.chain, text), consent.signature, public):
-        raise Rejected("CONSENT_SIGNATURE_INVALID", key=consent.key)
-    nonce = get_nonce_key(asked.block, consent)
-    if state.get(NONCE, nonce) is not None:
-        raise Rejected("CONSENT_USED", nonce=consent.nonce)
-    return [*changes, (NONCE, nonce, consent.expires)]
+    return encode_consent(block.chain, text)
 
 
 def _check_scope(

@@ -7,8 +7,8 @@ from contracts.messages.consent_text import PossessionText, encode_possession
 from contracts.messages.enrolment import MemberKey
 from ledger.codec import from_base64url
 from ledger.errors import Refused, Rejected
-from ledger.keys import check_public_key, is_valid_signature
-from ledger.rule import Asked
+from ledger.keys import SignedText, check_public_key
+from ledger.rule import Asked, BlockContext
 from ledger.state import StateView
 
 
@@ -45,14 +45,22 @@ def check_member_key(asked: Asked, member: str, key: MemberKey) -> None:
     """The key is fit and signed for itself. Raises `Rejected` ``KEY_REFUSED`` or ``POSSESSION_INVALID``."""
     raw = check_key(key.public)
     text = encode_possession(asked.block.chain, PossessionText(member=member, public=key.public))
-    if not is_valid_text(text, key.possession, raw):
+    if not is_valid_text(asked.block, text, key.possession, raw):
         raise Rejected("POSSESSION_INVALID", member=member)
 
 
-def is_valid_text(text: bytes, signature: str, public: bytes) -> bool:
+def is_valid_text(block: BlockContext, text: bytes, signature: str, public: bytes) -> bool:
     """Whether a base64url signature over a text holds; a second spelling of one does not."""
     try:
         raw = from_base64url(signature, size=64)
     except Refused:
         return False
-    return is_valid_signature(public=public, text=text, signature=raw)
+    return block.judge.is_valid(SignedText(public, text, raw))
+
+
+def announce_text(text: bytes, signature: str, public: str) -> tuple[SignedText, ...]:
+    """What `is_valid_text` may ask about; nothing where it is not spelled as it must be."""
+    try:
+        return (SignedText(from_base64url(public, size=32), text, from_base64url(signature, size=64)),)
+    except Refused:
+        return ()

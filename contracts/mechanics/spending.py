@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import Struct, UnsetType
 
-from contracts.mechanics.consent import check_consent, get_nonce_key
+from contracts.mechanics.consent import announce_consent, check_consent, get_nonce_key
 from contracts.mechanics.grants import check_grant, use_grant
 from contracts.mechanics.lots import get_account, reads_account, take_lots
 from contracts.mechanics.members import get_member
@@ -20,8 +20,10 @@ from contracts.mechanics.records import MEMBER, NONCE
 from contracts.mechanics.references import Taken, check_reference, reads_reference
 from contracts.mechanics.terms import get_series_terms, get_terms
 from contracts.mechanics.tills import use_till
+from contracts.messages.consent_text import Purpose
 from contracts.messages.holds import Hold
 from contracts.messages.redemption import Redeem
+from ledger.keys import SignedText
 from ledger.outcome import Lot
 from ledger.posting import Account, get_account_key
 from ledger.rule import Asked, BlockContext
@@ -68,7 +70,7 @@ def check_spending(state: StateView, asked: Asked, message: Redeem | Hold) -> Sp
         state,
         asked,
         consent=message.consent,
-        purpose="hold" if isinstance(message, Hold) else "redeem",
+        purpose=_get_purpose(message),
         member_id=message.member,
         member=member,
         program=message.program,
@@ -94,6 +96,22 @@ def check_limits(
     policy = get_policy(state, message.program)
     check_ceilings(policy, points=message.points, value=spending.gross, amount=message.amount)
     return use_till(state, asked, consent=message.consent, points=message.points)
+
+
+def announce_spending(state: StateView, block: BlockContext, message: Redeem | Hold) -> Sequence[SignedText]:
+    """The signature that `check_spending` may ask about."""
+    return announce_consent(
+        state,
+        block,
+        message.consent,
+        purpose=_get_purpose(message),
+        member=message.member,
+        program=message.program,
+    )
+
+
+def _get_purpose(message: Redeem | Hold) -> Purpose:
+    return "hold" if isinstance(message, Hold) else "redeem"
 
 
 def reads_spending(block: BlockContext, sender: str, message: Redeem | Hold, *, table: str) -> Sequence[Key]:

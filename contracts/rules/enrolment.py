@@ -14,15 +14,21 @@ from msgspec import UnsetType
 from msgspec.structs import replace
 
 from contracts.mechanics.consent import format_nonce_key
-from contracts.mechanics.members import check_member_key, get_current_key, get_member, is_valid_text
+from contracts.mechanics.members import (
+    announce_text,
+    check_member_key,
+    get_current_key,
+    get_member,
+    is_valid_text,
+)
 from contracts.mechanics.parameters import get_parameter
 from contracts.mechanics.records import MEMBER, NONCE, Member
-from contracts.messages.consent_text import ChoiceText, encode_choice
+from contracts.messages.consent_text import ChoiceText, PossessionText, encode_choice, encode_possession
 from contracts.messages.enrolment import AddMemberKey, Enrol, ReplaceMemberKey, SetMemberChoice
 from contracts.messages.reject_codes import OK
 from ledger.codec import from_base64url
 from ledger.errors import Rejected
-from ledger.keys import key_id
+from ledger.keys import SignedText, key_id
 from ledger.outcome import Event, Outcome
 from ledger.rule import Asked, BlockContext, Decision, Rule
 from ledger.state import Key, StateView
@@ -92,7 +98,7 @@ def set_member_choice(state: StateView, asked: Asked, message: SetMemberChoice) 
         choice=message.choice, expires=message.expires, member=message.member, nonce=message.nonce
     )
     public = from_base64url(current, size=32)
-    if not is_valid_text(encode_choice(block.chain, text), message.signature, public):
+    if not is_valid_text(block, encode_choice(block.chain, text), message.signature, public):
         raise Rejected("CONSENT_SIGNATURE_INVALID", member=message.member)
     nonce = format_nonce_key(block, expires=message.expires, key=key_id(public), nonce=message.nonce)
     if state.get(NONCE, nonce) is not None:
@@ -125,8 +131,16 @@ def reads(block: BlockContext, sender: str, message: Any) -> Sequence[Key]:
     return ((MEMBER, message.member),)
 
 
+def announce(state: StateView, block: BlockContext, message: Enrol) -> Sequence[SignedText]:
+    """The signature that `enrol` may ask about."""
+    if isinstance(message.key, UnsetType):
+        return ()
+    text = encode_possession(block.chain, PossessionText(member=message.member, public=message.key.public))
+    return announce_text(text, message.key.possession, message.key.public)
+
+
 RULES: Final = (
-    Rule(Enrol, _CUSTODY, enrol, reads),
+    Rule(Enrol, _CUSTODY, enrol, reads, announce),
     Rule(AddMemberKey, _CUSTODY, add_member_key, reads),
     Rule(ReplaceMemberKey, _CUSTODY, replace_member_key, reads),
     Rule(SetMemberChoice, frozenset({"transact", "custody"}), set_member_choice, reads),

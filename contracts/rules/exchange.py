@@ -17,7 +17,7 @@ from typing import Any, Final
 from msgspec import UNSET, UnsetType
 
 from contracts.mechanics.clearing import compute_exchange_legs
-from contracts.mechanics.consent import check_consent, get_nonce_key
+from contracts.mechanics.consent import announce_consent, check_consent, get_nonce_key
 from contracts.mechanics.exposure import check_legs
 from contracts.mechanics.grants import check_grants, use_grant
 from contracts.mechanics.lots import (
@@ -35,6 +35,7 @@ from contracts.mechanics.terms import SeriesTerms, Terms, get_series_terms, get_
 from contracts.messages.exchange import Exchange
 from contracts.messages.reject_codes import OK
 from ledger.errors import Rejected
+from ledger.keys import SignedText
 from ledger.outcome import Lot, Outcome
 from ledger.posting import EXCHANGED_IN, EXCHANGED_OUT, Posting, get_account_key
 from ledger.rule import Asked, BlockContext, Decision, Rule
@@ -196,4 +197,18 @@ def reads(block: BlockContext, sender: str, message: Exchange) -> Sequence[Key]:
     return keys
 
 
-RULE: Final = Rule(Exchange, frozenset({"transact"}), exchange, reads)
+def announce(state: StateView, block: BlockContext, message: Exchange) -> Sequence[SignedText]:
+    """The signature of the member who exchanges, that `exchange` may ask about."""
+    return announce_consent(
+        state,
+        block,
+        message.consent,
+        purpose="exchange",
+        member=message.member,
+        program=message.program,
+        least=message.least,
+        target=message.target,
+    )
+
+
+RULE: Final = Rule(Exchange, frozenset({"transact"}), exchange, reads, announce)

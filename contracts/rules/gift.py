@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from contracts.mechanics.consent import check_consent, get_nonce_key
+from contracts.mechanics.consent import announce_consent, check_consent, get_nonce_key
 from contracts.mechanics.lots import (
     LOTS_FROM_OTHERS_MAX,
     check_room,
@@ -28,6 +28,7 @@ from contracts.mechanics.terms import get_terms
 from contracts.messages.gift import Gift
 from contracts.messages.reject_codes import OK
 from ledger.errors import Rejected
+from ledger.keys import SignedText
 from ledger.outcome import Outcome
 from ledger.posting import Posting, get_account_key
 from ledger.rule import Asked, BlockContext, Decision, Rule
@@ -85,4 +86,11 @@ def reads(block: BlockContext, sender: str, message: Gift) -> Sequence[Key]:
     )
 
 
-RULE: Final = Rule(Gift, frozenset({"transact"}), give, reads)
+def announce(state: StateView, block: BlockContext, message: Gift) -> Sequence[SignedText]:
+    """The signature that `give` may ask about."""
+    return announce_consent(
+        state, block, message.consent, purpose="gift", member=message.member, program=message.program
+    )
+
+
+RULE: Final = Rule(Gift, frozenset({"transact"}), give, reads, announce)

@@ -22,7 +22,13 @@ from contracts.mechanics.originals import is_remembered
 from contracts.mechanics.parameters import get_parameter
 from contracts.mechanics.records import HOLD, SPENT, HoldRecord, Spent
 from contracts.mechanics.references import check_occurred, compute_content, format_reference_key
-from contracts.mechanics.spending import check_limits, check_spending, compute_gross, reads_spending
+from contracts.mechanics.spending import (
+    announce_spending,
+    check_limits,
+    check_spending,
+    compute_gross,
+    reads_spending,
+)
 from contracts.mechanics.terms import get_terms
 from contracts.messages.holds import Capture, Hold, Lapse, Release
 from contracts.messages.reject_codes import OK
@@ -194,7 +200,7 @@ def reads_end(block: BlockContext, sender: str, message: Capture | Release) -> S
 
 _PURPOSES: Final = frozenset({"transact", "till"})
 RULES: Final = (
-    Rule(Hold, _PURPOSES, hold, reads),
+    Rule(Hold, _PURPOSES, hold, reads, announce_spending),
     Rule(Capture, _PURPOSES, capture, reads_end),
     Rule(Release, _PURPOSES, release, reads_end),
 )

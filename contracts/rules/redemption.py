@@ -19,7 +19,7 @@ from contracts.mechanics.clearing import compute_commission, make_redemption_leg
 from contracts.mechanics.exposure import check_debit
 from contracts.mechanics.lots import get_departures
 from contracts.mechanics.records import SPENT, Spent
-from contracts.mechanics.spending import check_limits, check_spending, reads_spending
+from contracts.mechanics.spending import announce_spending, check_limits, check_spending, reads_spending
 from contracts.messages.redemption import Redeem
 from contracts.messages.reject_codes import OK
 from ledger.outcome import Leg, Outcome
@@ -61,4 +61,4 @@ def reads(block: BlockContext, sender: str, message: Redeem) -> Sequence[Key]:
     return reads_spending(block, sender, message, table=SPENT)
 
 
-RULE: Final = Rule(Redeem, frozenset({"transact", "till"}), redeem, reads)
+RULE: Final = Rule(Redeem, frozenset({"transact", "till"}), redeem, reads, announce_spending)
