@@ -18,7 +18,7 @@ from ledger.codec import from_base64url
 from ledger.errors import InvariantBroken, Refused
 from ledger.executor import ExecutedBlock, Head
 from ledger.genesis import Origin, read_genesis
-from ledger.keys import Signer
+from ledger.keys import SignatureJudge, Signer
 from ledger.log.note import VerifierKey, encode_vkey
 from ledger.log.policy import Policy, format_policy
 from ledger.transaction import Transaction, TransactionDecoder, Vetting, check_contents
@@ -83,10 +83,12 @@ class NodeCore:
         clock: Callable[[], int] = get_system_time,
         on_step: Step = lambda _step: None,
         is_told: bool | None = None,
+        judge: SignatureJudge | None = None,
     ) -> NodeCore:
         """The ledger in this database, made from ``genesis`` where the database is new.
 
-        A simulated chain cuts blocks only when it `is_told`, unless that is said to be otherwise.
+        A simulated chain cuts blocks only when it `is_told`, unless that is said to be otherwise. Members'
+        signatures are judged by ``judge`` (`node.checking`), which the caller closes after the core.
 
         Raises `InvalidBlock`, `InvariantBroken` or `Unverified` where the log, its checkpoint and its
         re-execution do not agree.
@@ -99,7 +101,9 @@ class NodeCore:
             raise InvariantBroken("RULEBOOK_UNKNOWN", version=origin.settings.rulebook)
         store = open_store(database, rulebook)
         try:
-            chain = load_chain(store, origin=origin, rulebook=rulebook, signer=signer, on_step=on_step)
+            chain = load_chain(
+                store, origin=origin, rulebook=rulebook, signer=signer, on_step=on_step, judge=judge
+            )
         except BaseException:
             store.close()
             raise

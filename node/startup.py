@@ -20,7 +20,7 @@ from ledger.codec import to_base64url
 from ledger.errors import InvariantBroken
 from ledger.executor import Executor, Head, apply_genesis, get_fleeting_tables, get_resident_tables
 from ledger.genesis import Origin
-from ledger.keys import Signer
+from ledger.keys import SignatureJudge, Signer
 from ledger.log import merkle
 from ledger.log.note import VerifierKey, open_note, parse_checkpoint
 from ledger.log.tiles import TILE_WIDTH, HashTree
@@ -35,7 +35,13 @@ log = structlog.get_logger()
 
 
 def load_chain(
-    store: Store, *, origin: Origin, rulebook: Rulebook, signer: Signer, on_step: Step
+    store: Store,
+    *,
+    origin: Origin,
+    rulebook: Rulebook,
+    signer: Signer,
+    on_step: Step,
+    judge: SignatureJudge | None = None,
 ) -> ChainKeeper:
     """The chain in this store, ready to go on. Raises `InvalidBlock` or `InvariantBroken` where it does not
     hold together.
@@ -58,7 +64,7 @@ def load_chain(
     if store.fold.read_mark() is None:
         apply_genesis(state, origin, rulebook)
         store.fold.fold(size=len(origin.leaves), changes=state.commit().records, lookups=LookupRows())
-    executor = Executor(state=state, origin=origin, rulebook=rulebook)
+    executor = Executor(state=state, origin=origin, rulebook=rulebook, judge=judge)
     _check_fold(store, executor.head, origin, signed_size=note[0] if note else len(origin.leaves))
     tree = _restore_tree(store)
     if note:

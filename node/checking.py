@@ -1,0 +1,119 @@
+"""Signatures checked ahead, in another process, on another core.
+
+An Ed25519 check takes as long as three operations. The executor announces which signatures a block carries;
+they are sent to a process that does nothing else, while the block is executed from its first message on.
+Whoever is asked for an answer that has not come yet works it out itself, so nobody ever waits, and a checker
+that dies or lags costs speed and nothing else. An answer belongs to the very key, text and signature that
+were sent; what was not announced is checked where it is asked.
+
+In this process threads would not do: they would take the interpreter's lock back after each check.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import signal
+import socket
+from collections import deque
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from ledger.keys import SignedText, is_valid_signature
+
+_TOGETHER: Final = 16
+"""Signatures a message: the first answers come early, and few messages are made."""
+_ANSWERS_BYTES: Final = 4_096
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[tuple[bytes, bytes, bytes]]).decode
+
+
+class CheckerProcess:
+    """A `ledger.keys.SignatureJudge` with a process of its own. For the engine's thread alone."""
+
+    def __init__(self) -> None:
+        # Messages keep their borders on such a socket, and one that does not fit is not sent in part.
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._process = multiprocessing.get_context("spawn").Process(
+            target=_check_for, args=(theirs,), name="checker", daemon=True
+        )
+        self._process.start()
+        theirs.close()
+        ours.setblocking(False)
+        self._socket = ours
+        self._unsent: deque[list[SignedText]] = deque()
+        self._sent: deque[list[SignedText]] = deque()
+        self._answers: dict[SignedText, bool] = {}
+        self.wants_notice = True
+
+    def expect(self, signed: Sequence[SignedText]) -> None:
+        """The other process begins with these, and what is left of an earlier block is forgotten."""
+        self._take_answers()
+        self._answers.clear()
+        self._unsent.clear()
+        for start in range(0, len(signed), _TOGETHER):
+            self._unsent.append(list(signed[start : start + _TOGETHER]))
+        self._send()
+
+    def is_valid(self, signed: SignedText) -> bool:
+        """As `is_valid_signature`, from the other process where it has answered by now."""
+        answer = self._answers.pop(signed, None)
+        if answer is None and self._sent:
+            self._take_answers()
+            self._send()
+            answer = self._answers.pop(signed, None)
+        if answer is None:
+            return is_valid_signature(public=signed.public, text=signed.text, signature=signed.signature)
+        return answer
+
+    def close(self) -> None:
+        """The other process ends; from here on everything is checked where it is asked."""
+        self.wants_notice = False
+        self._unsent.clear()
+        self._sent.clear()
+        self._socket.close()
+        self._process.join(timeout=5)
+
+    def _send(self) -> None:
+        """As much as the other side has room for is on its way."""
+        while self._unsent:
+            try:
+                self._socket.send(_encode(self._unsent[0]))
+            except BlockingIOError:
+                return
+            except OSError:
+                self.close()
+                return
+            self._sent.append(self._unsent.popleft())
+
+    def _take_answers(self) -> None:
+        """Whatever has been answered by now is known."""
+        while self._sent:
+            try:
+                found = self._socket.recv(_ANSWERS_BYTES)
+            except BlockingIOError:
+                return
+            except OSError:
+                found = b""
+            if not found:
+                self.close()
+                return
+            for signed, answer in zip(self._sent.popleft(), found, strict=True):
+                self._answers[signed] = answer == 1
+
+
+def _check_for(asker: socket.socket) -> None:
+    """Answer each message with a byte a signature, in order, until the asker is gone."""
+    # Ctrl-C in a terminal reaches every process; ours ends with the node, once it has closed its books.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # It may end in the middle of anything: what it has not been told it works out itself.
+    with asker, contextlib.suppress(ConnectionError):
+        while wanted := asker.recv(1 << 20):
+            found = bytes(
+                is_valid_signature(public=public, text=text, signature=signature)
+                for public, text, signature in _decode(wanted)
+            )
+            asker.send(found)

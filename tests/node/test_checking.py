@@ -1,0 +1,96 @@
+"""A checker says what the rule itself would say, or nothing at all."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from ledger.keys import SeedSigner, SignedText, is_valid_signature
+from node.checking import CheckerProcess
+
+SIGNERS = [SeedSigner(bytes([number]) * 32) for number in range(4)]
+
+
+@pytest.fixture
+def checker() -> Iterator[CheckerProcess]:
+    checker = CheckerProcess()
+    yield checker
+    checker.close()
+
+
+def make_texts(count: int, *, mark: bytes = b"") -> list[SignedText]:
+    """Every third signature is of another text."""
+    texts = []
+    for number in range(count):
+        signer = SIGNERS[number % len(SIGNERS)]
+        text = b"text %d %b" % (number, mark)
+        texts.append(SignedText(signer.public, text, signer.sign(text if number % 3 else b"other" + text)))
+    return texts
+
+
+def judge_alone(signed: SignedText) -> bool:
+    return is_valid_signature(public=signed.public, text=signed.text, signature=signed.signature)
+
+
+def wait_for_answers(checker: CheckerProcess, count: int) -> None:
+    while len(checker._answers) < count:
+        checker._take_answers()
+        checker._send()
+
+
+def test_every_answer_is_that_of_the_rule_whenever_it_is_asked_for(checker):
+    for count in (1, 16, 17, 500):
+        texts = make_texts(count, mark=b"%d" % count)
+        checker.expect(texts)
+        assert [checker.is_valid(signed) for signed in texts] == [judge_alone(signed) for signed in texts]
+
+
+def test_answers_come_from_the_other_process(checker, monkeypatch):
+    texts = make_texts(40)
+    expected = [judge_alone(signed) for signed in texts]
+    checker.expect(texts)
+    wait_for_answers(checker, len(texts))
+    monkeypatch.setattr("node.checking.is_valid_signature", lambda **_: pytest.fail("checked here"))
+    assert [checker.is_valid(signed) for signed in texts] == expected
+
+
+def test_an_answer_is_good_for_the_very_text_key_and_signature_it_was_given_for(checker):
+    good = make_texts(3)[1]
+    checker.expect([good])
+    wait_for_answers(checker, 1)
+    for other in (
+        good._replace(text=good.text + b"."),
+        good._replace(public=SIGNERS[3].public),
+        good._replace(signature=bytes(64)),
+    ):
+        assert not checker.is_valid(other)
+    assert checker.is_valid(good)
+
+
+def test_what_an_earlier_block_announced_and_nobody_asked_about_is_forgotten(checker):
+    checker.expect(make_texts(64, mark=b"before"))
+    texts = make_texts(64, mark=b"after")
+    checker.expect(texts)
+    assert [checker.is_valid(signed) for signed in texts] == [judge_alone(signed) for signed in texts]
+    while checker._sent:
+        checker._take_answers()
+    checker.expect([])
+    assert not checker._answers
+
+
+def test_more_than_fits_between_the_two_is_answered_all_the_same(checker):
+    texts = [signed._replace(text=bytes(4_000) + signed.text) for signed in make_texts(2_000)]
+    checker.expect(texts)
+    assert not any(checker.is_valid(signed) for signed in texts)
+
+
+def test_nothing_hangs_on_the_other_process(checker):
+    texts = make_texts(64)
+    os.kill(checker._process.pid, signal.SIGKILL)
+    checker._process.join()
+    checker.expect(texts)
+    assert [checker.is_valid(signed) for signed in texts] == [judge_alone(signed) for signed in texts]
+    assert not checker.wants_notice, "nothing is announced to nobody"
