@@ -30,6 +30,7 @@ class BlockInHand:
     def __init__(self, *, state: State, rulebook: Rulebook, context: BlockContext, first: int) -> None:
         self._state = state
         self._rulebook = rulebook
+        self._decide = {kind: rule.decide for kind, rule in rulebook.rules.items()}
         self._context = context
         self._first = first
         self._movements = Movements(state, day=context.day)
@@ -90,7 +91,7 @@ class BlockInHand:
         """
         header = transaction.header
         sender, key_id, context = header.sender, header.key, self._context
-        state, rules, write = self._state, self._rulebook.rules, self._write
+        state, decide, write = self._state, self._decide, self._write
         key = state.get(KEY_TABLE, key_id)
         outcomes: list[bytes] = []
         applied = 0
@@ -100,7 +101,7 @@ class BlockInHand:
             asked = Asked(context, sender, key, key_id, index, content_hash, read)
             index += 1
             try:
-                decision = rules[type(message)].decide(state, asked, message)
+                decision = decide[type(message)](state, asked, message)
             except Rejected as rejection:
                 outcomes.append(encode(outcome_of(rejection)))
                 if is_atomic:

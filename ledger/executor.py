@@ -9,7 +9,8 @@ returns: the caller makes the leaves durable and then commits the state, or roll
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
@@ -134,7 +135,7 @@ class Executor:
     def __init__(
         self, *, state: State, origin: Origin, rulebook: Rulebook, judge: SignatureJudge | None = None
     ) -> None:
-        self._judge = judge or SignatureCheck()
+        self.judge = judge or SignatureCheck()
         self.state = state
         self.rulebook = rulebook
         self.chain = origin.chain
@@ -155,7 +156,7 @@ class Executor:
             time=time,
             operator=self._operator,
             utc_offset_minutes=self._utc_offset_minutes,
-            judge=self._judge,
+            judge=self.judge,
         )
 
     def execute_block(
@@ -170,10 +171,9 @@ class Executor:
         context = self.context(time=time)
         state = self.state
         reads = [self._list_reads(context, transaction) for transaction in transactions]
-        state.prefetch(key for each in reads for read in each for key in read)
-        state.prefetch(_list_ids(transactions))
-        if self._judge.wants_notice:
-            self._judge.expect(self._list_signatures(context, transactions))
+        state.prefetch(chain([_list_ids(transactions)], *reads))
+        if self.judge.wants_notice:
+            self.judge.expect(self._list_signatures(context, transactions))
         state.begin()
         block = BlockInHand(state=state, rulebook=self.rulebook, context=context, first=head.size)
         system = block.do_due_work()
@@ -244,7 +244,6 @@ class Executor:
         ]
 
 
-def _list_ids(transactions: Sequence[Transaction]) -> Iterator[Key]:
+def _list_ids(transactions: Sequence[Transaction]) -> list[Key]:
     """Under which keys the transactions would be remembered."""
-    for transaction in transactions:
-        yield TRANSACTION_TABLE, f"{transaction.header.sender}|{transaction.header.id}"
+    return [(TRANSACTION_TABLE, f"{one.header.sender}|{one.header.id}") for one in transactions]

@@ -100,6 +100,10 @@ class SignatureJudge(Protocol):
         """Whether it is the key's signature of the text under the pinned rule."""
         ...
 
+    def close(self) -> None:
+        """Nobody will ask any more."""
+        ...
+
 
 class SignatureCheck:
     """The judge that looks for itself, each time it is asked."""
@@ -112,6 +116,9 @@ class SignatureCheck:
     def is_valid(self, signed: SignedText) -> bool:
         """As `is_valid_signature`."""
         return is_valid_signature(public=signed.public, text=signed.text, signature=signed.signature)
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
 
 
 def key_id(public: bytes) -> str:

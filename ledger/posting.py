@@ -54,7 +54,7 @@ class Posting(Struct, frozen=True, gc=False):
     lot: Lot
 
 
-class Account(Struct, frozen=True, array_like=True):
+class Account(Struct, frozen=True, array_like=True, gc=False):
     """One member's points of one program: a state record.
 
     Lots of one kind (last day, series, first day of use, life) are one; soonest expiry first.

@@ -82,7 +82,7 @@ class Asked(Struct, frozen=True, gc=False):
     """What the message's rule said it would read."""
 
 
-class Decision(Struct, frozen=True):
+class Decision(Struct, frozen=True, gc=False):
     """What a rule decided. Never on the wire.
 
     The outcome to record (with its legs), the points to move, the records to write.

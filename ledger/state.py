@@ -153,20 +153,23 @@ class State:
         records.update(self._before[table])
         return [(key, record) for key, record in records.items() if record is not _UNREAD]
 
-    def prefetch(self, wanted: Iterable[Key]) -> None:
+    def prefetch(self, wanted: Iterable[Sequence[Key]]) -> None:
         """Bring what a block will read into memory with one read of the source.
 
         Never changes what `get` answers.
         """
         if self._source is None:
             return
-        absent = self._absent
+        records, absent, resident = self._records, self._absent, self._resident
         missing: dict[str, list[str]] = {}
-        for table, key in wanted:
-            if key in self._records[table] or key in absent[table] or table in self._resident:
-                continue
-            absent[table].add(key)
-            missing.setdefault(table, []).append(key)
+        for keys in wanted:
+            for table, key in keys:
+                if key in records[table] or table in resident or key in absent[table]:
+                    continue
+                absent[table].add(key)
+                if table not in missing:
+                    missing[table] = []
+                missing[table].append(key)
         if not missing:
             return
         for table, key, record in self._source.load(missing):
@@ -217,10 +220,7 @@ class State:
         return {key: records[key] for key in self._before[table]}
 
     def overwritten(self, table: str) -> Mapping[str, Any]:
-        """What stood, before the block, where it has written to a table that it read first.
-
-        None where nothing did.
-        """
+        """What stood, before the block, where it has written to a table it had read; None for nothing."""
         return self._before[table]
 
     def commit(self) -> Changes:

@@ -19,7 +19,7 @@ from ledger.state import StateView
 
 
 class Repayment(Struct, frozen=True, gc=False):
-    """Lots on their way to an account, and what of them its debt takes."""
+    """Lots on their way to an account, and what of them its debt takes. Never on the wire."""
 
     lots: list[Lot]
     """Those that arrive."""

@@ -21,16 +21,17 @@ from contracts.mechanics.references import Taken
 from contracts.mechanics.terms import SeriesTerms, Terms
 from contracts.messages.reject_codes import OK
 from ledger.outcome import Leg, Lot, Outcome
-from ledger.posting import CLAWED_BACK, ISSUED_HOME, ISSUED_PARTNER, Posting, get_account_key
+from ledger.posting import CLAWED_BACK, ISSUED_HOME, ISSUED_PARTNER, Posting
 from ledger.rule import Asked, Decision
 from ledger.state import StateView
 
 
 class Issue(Struct, frozen=True, gc=False):
-    """Points about to be issued, and for what."""
+    """Points about to be issued, and for what. Never on the wire."""
 
     member: str
     program: str
+    account_key: str
     points: int
     amount: int
     """Micros of the order: what a later return is measured by; 0 where it cannot be returned."""
@@ -52,7 +53,7 @@ def issue_points(
     Raises `Rejected`, in this order: ``LOT_LIMIT``, ``BALANCE_LIMIT``, ``DEBIT_CAP``.
     """
     block = asked.block
-    account_key = get_account_key(issue.member, issue.program)
+    account_key = issue.account_key
     account = get_account(state, block, account_key)
     day = compute_spendable_from(policy, day=block.day, expires=series.expires)
     lot = Lot(series.expires, series.opened, 0, issue.points, series.series, day)

@@ -10,6 +10,7 @@ from ledger.errors import Refused, Rejected
 from ledger.keys import SignedText, check_public_key
 from ledger.rule import Asked, BlockContext
 from ledger.state import StateView
+from ledger.totals import ACCOUNT_TABLE
 
 
 def get_member(state: StateView, member: str) -> Member:
@@ -18,6 +19,13 @@ def get_member(state: StateView, member: str) -> Member:
     if record is None:
         raise Rejected("MEMBER_UNKNOWN", member=member)
     return record
+
+
+def check_member(state: StateView, member: str, account_key: str) -> None:
+    """The member is known, as whoever has an account is. Raises `Rejected` ``MEMBER_UNKNOWN``."""
+    # One look-up serves both questions for nearly every order: the account is needed in any case.
+    if state.get(ACCOUNT_TABLE, account_key) is None:
+        get_member(state, member)
 
 
 def get_current_key(member: Member, *, time: int) -> tuple[str, int]:

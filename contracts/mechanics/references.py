@@ -28,7 +28,7 @@ from ledger.state import Key, StateView
 
 
 class Taken(Struct, frozen=True, gc=False):
-    """A reference that is free to be taken: under which key, and for what content."""
+    """A reference that is free to be taken: under which key, and for what content. Never on the wire."""
 
     key: str
     content: str

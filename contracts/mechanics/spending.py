@@ -31,7 +31,7 @@ from ledger.state import Key, StateView
 
 
 class Spending(Struct, frozen=True, gc=False):
-    """Points that somebody may spend here and now."""
+    """Points that somebody may spend here and now. Never on the wire."""
 
     taken: Taken
     issuer: str

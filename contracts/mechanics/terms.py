@@ -17,7 +17,7 @@ from ledger.values import NEVER
 
 
 class SeriesTerms(Struct, frozen=True, gc=False):
-    """One series as it stands in this block."""
+    """One series as it stands in this block. Never on the wire."""
 
     series: str
     opened: int
@@ -30,7 +30,7 @@ class SeriesTerms(Struct, frozen=True, gc=False):
 
 
 class Terms(Struct, frozen=True, gc=False):
-    """One program as it stands in this block."""
+    """One program as it stands in this block. Never on the wire."""
 
     program: str
     issuer: str

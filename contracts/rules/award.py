@@ -16,13 +16,14 @@ from msgspec import UnsetType
 from contracts.mechanics.grants import check_grant, use_grant
 from contracts.mechanics.issuing import Issue, issue_points
 from contracts.mechanics.lots import reads_account
-from contracts.mechanics.members import get_member
+from contracts.mechanics.members import check_member
 from contracts.mechanics.policies import get_policy, use_bonus_budget
-from contracts.mechanics.records import EARNED, MEMBER
+from contracts.mechanics.records import EARNED
 from contracts.mechanics.references import check_reference, reads_reference
 from contracts.mechanics.terms import get_terms
 from contracts.messages.earning import Award
 from ledger.errors import Rejected
+from ledger.posting import get_account_key
 from ledger.rule import Asked, BlockContext, Decision, Rule
 from ledger.state import Key, StateView
 
@@ -35,7 +36,8 @@ def award(state: StateView, asked: Asked, message: Award) -> Decision:
     series = terms.open_series
     if series is None:
         raise Rejected("NO_OPEN_SERIES", program=message.program)
-    get_member(state, message.member)
+    account_key = get_account_key(message.member, message.program)
+    check_member(state, message.member, account_key)
     policy = get_policy(state, message.program)
     changes: list[Any] = []
     if asked.sender != terms.issuer:
@@ -49,7 +51,7 @@ def award(state: StateView, asked: Asked, message: Award) -> Decision:
     return issue_points(
         state,
         asked,
-        Issue(message.member, message.program, message.points, amount),
+        Issue(message.member, message.program, account_key, message.points, amount),
         taken=taken,
         terms=terms,
         series=series,
@@ -62,7 +64,7 @@ def reads(block: BlockContext, sender: str, message: Award) -> Sequence[Key]:
     """The records `award` reads."""
     return (
         *reads_reference(block, sender, message, table=EARNED),
-        (MEMBER, message.member),
+        # The member's own record is asked for only where there is no account yet.
         reads_account(message.member, message.program),
     )
 

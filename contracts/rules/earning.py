@@ -15,13 +15,14 @@ from typing import Any, Final
 from contracts.mechanics.grants import check_grant, use_grant
 from contracts.mechanics.issuing import Issue, issue_points
 from contracts.mechanics.lots import reads_account
-from contracts.mechanics.members import get_member
+from contracts.mechanics.members import check_member
 from contracts.mechanics.policies import get_policy
-from contracts.mechanics.records import EARNED, MEMBER
+from contracts.mechanics.records import EARNED
 from contracts.mechanics.references import check_reference, reads_reference
 from contracts.mechanics.terms import get_terms
 from contracts.messages.earning import Earn
 from ledger.errors import Rejected
+from ledger.posting import get_account_key
 from ledger.rule import Asked, BlockContext, Decision, Rule
 from ledger.state import Key, StateView
 from ledger.values import POINTS_MAX
@@ -35,7 +36,8 @@ def earn(state: StateView, asked: Asked, message: Earn) -> Decision:
     series = terms.open_series
     if series is None:
         raise Rejected("NO_OPEN_SERIES", program=message.program)
-    get_member(state, message.member)
+    account_key = get_account_key(message.member, message.program)
+    check_member(state, message.member, account_key)
     points = message.amount // terms.spend_per_point
     changes: list[Any] = []
     if asked.sender != terms.issuer:
@@ -48,7 +50,7 @@ def earn(state: StateView, asked: Asked, message: Earn) -> Decision:
     return issue_points(
         state,
         asked,
-        Issue(message.member, message.program, points, message.amount),
+        Issue(message.member, message.program, account_key, points, message.amount),
         taken=taken,
         terms=terms,
         series=series,
@@ -61,7 +63,7 @@ def reads(block: BlockContext, sender: str, message: Earn) -> Sequence[Key]:
     """The records `earn` reads."""
     return (
         *reads_reference(block, sender, message, table=EARNED),
-        (MEMBER, message.member),
+        # The member's own record is asked for only where there is no account yet.
         reads_account(message.member, message.program),
     )
 

@@ -99,7 +99,7 @@ def test_what_was_removed_is_not_found_again_behind(shelf):
     state = State(TABLES, shelf)
     write(state, ("animal", "cat", None))
     assert state.get("animal", "cat") is None
-    state.prefetch([("animal", "cat")])
+    state.prefetch([[("animal", "cat")]])
     assert state.get("animal", "cat") is None
     assert state.peek("animal", "cat", shelf) is None
 
@@ -110,12 +110,12 @@ def test_prefetch_asks_once_for_what_is_not_there_and_changes_no_answer(shelf):
     state = State(TABLES, shelf)
     write(state, ("animal", "dog", 4))
     state.prefetch(
-        [("animal", "cat"), ("animal", "dog"), ("animal", "cat"), ("plant", "oak"), ("plant", "fir")]
+        [[("animal", "cat"), ("animal", "dog")], [("animal", "cat"), ("plant", "oak"), ("plant", "fir")]]
     )
     assert shelf.loads == [{"animal": ["cat"], "plant": ["oak", "fir"]}]
     assert [state.get("animal", name) for name in ("cat", "dog")] == [1, 4]
     assert [state.get("plant", name) for name in ("oak", "fir")] == [3, None]
-    state.prefetch([("animal", "cat"), ("plant", "fir")])
+    state.prefetch([[("animal", "cat")], [("plant", "fir")]])
     assert len(shelf.loads) == 1
 
 
@@ -123,7 +123,7 @@ def test_a_resident_table_is_whole_and_never_asked_for(shelf):
     shelf.tables["animal"] = {"cat": 1}
     state = State(TABLES, shelf, resident=["animal"])
     assert [state.get("animal", name) for name in ("cat", "dog")] == [1, None]
-    state.prefetch([("animal", "dog")])
+    state.prefetch([[("animal", "dog")]])
     assert state.peek("animal", "dog", shelf) is None
     assert shelf.loads == []
     write(state, ("animal", "cat", None), ("animal", "dog", 2))
@@ -206,7 +206,7 @@ def test_a_state_with_a_source_answers_like_one_without(seed):
     for _ in range(300):
         keys = [(choose.choice(TABLES), str(choose.randrange(40))) for _ in range(6)]
         if choose.random() < 0.5:
-            folded.prefetch(keys)
+            folded.prefetch([keys])
         is_undone, is_rolled_back = choose.random() < 0.5, choose.random() < 0.2
         values = [choose.choice([None, number]) for number in range(6)]
         for state in (plain, folded):

@@ -55,9 +55,8 @@ def open_without_series(it: Attempt) -> None:
 
 
 def fill(it: Attempt, lots: list[Lot]) -> None:
-    """The account is as full as told, whoever the message turns out to name."""
-    for member in (ANNA, STRANGER):
-        it.alliance.place(member, "leaf", *lots)
+    # A stranger has no account: nobody can be both.
+    it.alliance.place(ANNA, "leaf", *lots)
 
 
 #   Each row breaks one more thing than the row below it.
