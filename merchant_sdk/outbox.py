@@ -93,11 +93,12 @@ class Outbox(OutboxOrders):
                 _save_note(write, trusted)
             key = (pending.sender, pending.id)
             write.execute("DELETE FROM queue WHERE sender = ? AND carrier = ?", key)
-            write.execute(
-                "UPDATE transactions SET state = 'done', answer = ? WHERE sender = ? AND id = ?"
-                " AND state = 'waiting'",
-                (answer, *key),
-            )
+            if self.is_durable:
+                write.execute(
+                    "UPDATE transactions SET state = 'done', answer = ? WHERE sender = ? AND id = ?"
+                    " AND state = 'waiting'",
+                    (answer, *key),
+                )
             self._clear(write, pending)
 
     def mark_ended(self, pending: Pending, *, why: str) -> int | None:
@@ -162,14 +163,17 @@ class Outbox(OutboxOrders):
         rows = self._file.read(query, (sender, transaction_id))
         return rows[0][0] if rows else None
 
-    def find_occurred_at(self, sender: str, *, kind: str, program: str, reference: str) -> int | None:
-        """The moment that an order was given within the last day, when it came without one."""
-        rows = self._file.read(
+    def list_moments(self, sender: str, orders: Iterable[tuple[str, str, str]]) -> list[int | None]:
+        """The moments that these orders (kind, program, reference) were given within the last day, when they
+        came without one.
+        """
+        since = self._clock() - DATED_MILLIS
+        rows = self._file.read_each(
             "SELECT occurred_at FROM dated WHERE sender = ? AND kind = ? AND program = ? AND reference = ?"
             " AND created > ?",
-            (sender, kind, program, reference, self._clock() - DATED_MILLIS),
+            ((sender, *order, since) for order in orders),
         )
-        return rows[0][0] if rows else None
+        return [None if row is None else row[0] for row in rows]
 
     def list_free(self, sender: str) -> list[Pending]:
         """Transactions that nobody living has in hand, oldest first, left where they are."""
@@ -243,7 +247,6 @@ class Outbox(OutboxOrders):
         if not self.is_durable:
             # Nobody can open this memory later, so nothing of it is kept.
             write.execute("DELETE FROM transactions WHERE sender = ? AND id = ?", pending[:2])
-            return
         self._ended += 1
         if self._ended % _PRUNE_EVERY == 0:
             _prune(write, now=self._clock())

@@ -11,7 +11,7 @@ import errno
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
@@ -91,18 +91,28 @@ class OutboxFile:
 
     def read(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
         """The rows. Raises `OutboxError`."""
-        try:
-            with self._lock:
-                return self.synced.execute(query, values).fetchall()
-        except sqlite3.Error as error:
-            detail = f"the outbox cannot be read: {_explain(error)}"
-            raise OutboxError(detail, reason=str(error), sqlite=_get_name(error)) from None
+        with self._reading() as read:
+            return read.execute(query, values).fetchall()
+
+    def read_each(self, query: str, values: Iterable[Sequence[Any]]) -> list[Any]:
+        """The first row for each of these values, None where there is none. Raises `OutboxError`."""
+        with self._reading() as read:
+            return [read.execute(query, each).fetchone() for each in values]
 
     def close(self) -> None:
         """The file is closed."""
         with self._lock:
             self.lazy.close()
             self.synced.close()
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        try:
+            with self._lock:
+                yield self.synced
+        except sqlite3.Error as error:
+            detail = f"the outbox cannot be read: {_explain(error)}"
+            raise OutboxError(detail, reason=str(error), sqlite=_get_name(error)) from None
 
     def _migrate(self) -> None:
         # Written even where nothing is to change: a disk that takes nothing is to be heard of now.

@@ -53,11 +53,8 @@ class OutboxOrders(ABC):
 
         With ``but_in_hand`` those only that nobody living has in hand.
         """
-        ids = [row[0] for row in self._file.read(_WAITING, (sender,))]
-        if but_in_hand:
-            ids = [each for each in ids if self._may_take_up(sender, each)]
         found = []
-        for each in ids:
+        for each in self.list_open_ids(sender, but_in_hand=but_in_hand):
             rows = self._file.read(
                 "SELECT data, not_after FROM transactions"
                 " WHERE sender = ? AND id = ? AND state = 'waiting' AND instr(data, ?) > 0",
@@ -66,9 +63,10 @@ class OutboxOrders(ABC):
             found += [Pending(sender, each, *row) for row in rows]
         return found
 
-    def is_any_free(self, sender: str) -> bool:
-        """Whether there is a transaction whose fate is open and that nobody living has in hand."""
-        return any(self._may_take_up(sender, row[0]) for row in self._file.read(_WAITING, (sender,)))
+    def list_open_ids(self, sender: str, *, but_in_hand: bool = False) -> list[str]:
+        """Transactions whose fate is open, oldest first; with ``but_in_hand`` as in `find_open`."""
+        ids = [row[0] for row in self._file.read(_WAITING, (sender,))]
+        return [each for each in ids if self._may_take_up(sender, each)] if but_in_hand else ids
 
     def find_queued(self, sender: str, name: OrderName) -> str | None:
         """The transaction that carries this order from the queue, empty while none does; None: not queued."""

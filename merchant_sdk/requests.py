@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -92,14 +92,6 @@ PURPOSES: Final[dict[type, tuple[str, ...]]] = {
 
 _TEXT_DECODER: Final = msgspec.json.Decoder(ConsentText | ChoiceText | PossessionText)
 Text = TypeVar("Text", ConsentText, ChoiceText, PossessionText)
-
-
-class Asked(NamedTuple):
-    """A message, its canonical bytes, and whether the SDK chose its `occurred_at`."""
-
-    message: Any
-    data: bytes
-    is_dated_by_us: bool = False
 
 
 def check_message(message: Any) -> bytes:

@@ -9,29 +9,31 @@ outbox. From there on everything is proven against that. What is only queued nee
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import aclosing
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from msgspec import structs
 
 from ledger.genesis import Origin
-from ledger.keys import Signer
 from ledger.log.policy import Policy
 from merchant_sdk.client.core import Core
-from merchant_sdk.client.grouping import Call, Lane
+from merchant_sdk.client.dating import Dates, get_date
+from merchant_sdk.client.grouping import Grouping
 from merchant_sdk.client.meeting import Meeting
+from merchant_sdk.client.orders import Orders
 from merchant_sdk.client.queueing import tell_what_waits
 from merchant_sdk.client.reading import Reader
 from merchant_sdk.client.recalling import Recall
 from merchant_sdk.client.settling import Settler
+from merchant_sdk.client.streaming import stream
 from merchant_sdk.client.submission import Submitter
-from merchant_sdk.errors import ConfigurationError, NotSent, RefusedByNode, Unverified
+from merchant_sdk.errors import CommonpointError, ConfigurationError, NotSent, RefusedByNode, Unverified
 from merchant_sdk.order_names import get_name
 from merchant_sdk.outbox import Outbox
-from merchant_sdk.outbox_orders import DATED_MILLIS
 from merchant_sdk.receipt import Receipt
-from merchant_sdk.records import Dated
-from merchant_sdk.requests import Asked, check_message, get_reference
+from merchant_sdk.requests import check_message, get_reference
 from merchant_sdk.results import Committed, Resent
 from merchant_sdk.settings import Settings
 from merchant_sdk.tokens import TokenKeeper
@@ -51,15 +53,15 @@ class Connection(Generic[R]):
         core: Core[R],
         transport: Transport,
         outbox: Outbox,
-        group_seconds: float,
+        grouping: Grouping,
         program: str | None,
     ) -> None:
         self.core = core
         self.outbox = outbox
         self.recall = Recall[R](outbox, core.participant)
+        self.dates = Dates(outbox, core)
         self._settings = settings
         self._transport = transport
-        self._group_seconds = group_seconds
         self._program = program
         signer = next(iter(core.signers.values()))
         subject = f"participant:{core.participant}"
@@ -70,16 +72,21 @@ class Connection(Generic[R]):
         transport.greet = self._meeting.greet
         self._opening = asyncio.Lock()
         self._is_closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._submitter: Submitter[R] | None = None
         self._settler: Settler[R] | None = None
-        self._lanes: dict[str, Lane[Committed[R]]] = {}
-        self._dates: dict[tuple[str, str, str], int] = {}
-        """The moments given to orders that are on their way and not in the outbox yet."""
+        self._orders = Orders(
+            core=core, recall=self.recall, dates=self.dates, open_settler=self.open, grouping=grouping
+        )
 
     async def open(self) -> Settler[R]:
         """The chain is known and is the pinned one, and trust begins where it ended. Or `Unverified`."""
         if self._is_closed:
             raise ConfigurationError("this merchant is closed")
+        loop = asyncio.get_running_loop()
+        if self._loop not in (None, loop):
+            raise ConfigurationError("this merchant is another event loop's: make one for each")
+        self._loop = loop
         if self._settler is not None:
             return self._settler
         async with self._opening:
@@ -122,33 +129,21 @@ class Connection(Generic[R]):
 
         Without its moment (``is_dated``) it gets the one that the same order was given before, or now.
         """
-        check_message(message)
-        async with self.recall.minding(get_name(message)):
-            result = await self._ask(message, is_dated=is_dated)
+        data = check_message(message)
+        try:
+            lane = self._orders.get_lane(message)
+            if self._loop is not asyncio.get_running_loop() or self._settler is None or self._is_closed:
+                await self.open()
+            result = await lane.add(message, data, is_dated_by_us=not is_dated)
             error = result.get_error()
             if error is not None:
                 raise error
+        except CommonpointError as failed:
+            told = await self.recall.tell(failed, (get_name(message),))
+            if told is failed:
+                raise
+            raise told from failed
         return result
-
-    async def _ask(self, message: Any, *, is_dated: bool) -> Committed[R]:
-        signer = self.core.choose_signer([message])
-        settler = await self.open()
-        if not is_dated:
-            moment = await self.find_date(type(message), message.program, get_reference(message))
-            message = structs.replace(message, occurred_at=moment)
-        data = check_message(message)
-        result = await settler.ask_again(data)
-        if result is None:
-            result = await self.recall.settle_first(settler, message)
-        if result is None:
-            result = await self._ask_in_lane(signer, Asked(message, data, not is_dated))
-        return result
-
-    async def _ask_in_lane(self, signer: Signer, asked: Asked) -> Committed[R]:
-        lane = self._lanes.get(signer.key_id)
-        if lane is None:
-            lane = self._lanes[signer.key_id] = Lane(self._send, group_seconds=self._group_seconds)
-        return await lane.add(asked)
 
     async def queue(self, messages: Sequence[Any], *, is_dated: bool = True) -> None:
         """The messages are in the outbox, synced, and `flush` signs and sends them, in this order.
@@ -165,14 +160,14 @@ class Connection(Generic[R]):
             check_message(message)
             self.core.choose_signer([message])
             if not is_dated:
-                moment = await self.find_date(type(message), message.program, get_reference(message))
+                moment = await self.dates.find(type(message), message.program, get_reference(message))
                 message = structs.replace(message, occurred_at=moment)  # noqa: PLW2901
-                dated.append(_get_date(message))
+                dated.append(get_date(message))
             given.append(check_message(message))
         try:
             await asyncio.to_thread(self.outbox.queue, self.core.participant, given, dated)
         finally:
-            self._forget_dates(dated)
+            self.dates.forget(dated)
 
     async def submit(
         self, messages: Sequence[Any], *, transaction_id: str | None, not_after: int | None, atomic: bool
@@ -185,6 +180,13 @@ class Connection(Generic[R]):
             return await settler.submit(
                 messages, transaction_id=transaction_id, not_after=not_after, atomic=atomic
             )
+
+    async def submit_all(self, messages: Iterable[Any]) -> AsyncGenerator[list[Committed[R]], None]:
+        """The results of these messages, a list a transaction, in their order (`streaming`)."""
+        submit = partial(self.submit, transaction_id=None, not_after=None, atomic=False)
+        async with aclosing(stream(self._orders.cut(messages), submit)) as groups:
+            async for results in groups:
+                yield results
 
     async def flush(self) -> list[Resent[R]]:
         """What came of everything in the outbox. Without a line all of it is as open as before."""
@@ -219,49 +221,9 @@ class Connection(Generic[R]):
         """What was asked is answered, then everything is closed."""
         if self._is_closed:
             return
-        for lane in self._lanes.values():
-            await lane.drain()
+        await self._orders.drain()
         self._is_closed = True
         if self._settler is not None:
             await self._settler.close()
         await self._transport.close()
         self.outbox.close()
-
-    async def find_date(self, kind_of_message: Any, program: str, reference: str) -> int:
-        """The moment that this order was given before, or now."""
-        # The moment is part of what makes two orders the same: with another one, asking again would be
-        # another order.
-        kind = kind_of_message.__struct_config__.tag
-        key = (kind, program, reference)
-        if key in self._dates:
-            return self._dates[key]
-        find = self.outbox.find_occurred_at
-        arguments = {"kind": kind, "program": program, "reference": reference}
-        if self.outbox.is_durable:
-            found = await asyncio.to_thread(find, self.core.participant, **arguments)
-        else:
-            found = find(self.core.participant, **arguments)
-        now = self.core.get_time()
-        # After a day of the ledger's time the same number may be another order's.
-        if found is None or abs(now - found) >= DATED_MILLIS:
-            found = now
-        return self._dates.setdefault(key, found)
-
-    async def _send(self, calls: list[Call[Committed[R]]]) -> list[Committed[R]]:
-        settler = await self.open()
-        messages = [call.asked.message for call in calls]
-        dated = [_get_date(call.asked.message) for call in calls if call.asked.is_dated_by_us]
-        try:
-            return await settler.submit(messages, dated=dated)
-        finally:
-            self._forget_dates(dated)
-
-    def _forget_dates(self, dated: Sequence[Dated]) -> None:
-        # They are in the outbox now.
-        for each in dated:
-            self._dates.pop((each.kind, each.program, each.reference), None)
-
-
-def _get_date(message: Any) -> Dated:
-    kind = message.__struct_config__.tag
-    return Dated(kind, message.program, get_reference(message), message.occurred_at)

@@ -143,10 +143,14 @@ class Core(Generic[R]):
 
     def choose_signer(self, messages: Sequence[Any]) -> Signer:
         """The key that may sign these messages together. Raises `ConfigurationError` where we have none."""
+        return self.signers[self.choose_purpose(messages)]
+
+    def choose_purpose(self, messages: Sequence[Any]) -> str:
+        """The purpose of that key."""
         purposes = choose_purposes(messages)
         for purpose in purposes:
             if purpose in self.signers:
-                return self.signers[purpose]
+                return purpose
         raise ConfigurationError(
             "no key for this: give it in keys={purpose: key}",
             needed=" or ".join(purposes),

@@ -14,7 +14,7 @@ from contracts.messages.earning import AwardReason
 from merchant_sdk.amounts import Amount, get_micros
 from merchant_sdk.client.asking import Asking, C, R
 from merchant_sdk.client.originals import Order, find_original, list_parts
-from merchant_sdk.errors import InvalidRequest
+from merchant_sdk.errors import CommonpointError, InvalidRequest
 from merchant_sdk.points_code import PointsCode
 from merchant_sdk.requests import make_earn, read_amount, read_consent, read_day
 from merchant_sdk.results import Committed
@@ -36,12 +36,17 @@ class EarningVerbs(Asking[R, C]):
 
         They are ours unless ``program`` says whose; the purchase was now unless ``occurred_at`` says when.
         """
-        async with self._minding("earn", reference, program):
-            program = await self._get_program(program)
+        try:
             message = make_earn(
-                member=member, amount=amount, reference=reference, program=program, occurred_at=occurred_at
+                member=member,
+                amount=amount,
+                reference=reference,
+                program=program or await self._get_program(program),
+                occurred_at=occurred_at,
             )
-            return await self._ask(message, occurred_at)
+        except CommonpointError as error:
+            await self._fail(error, "earn", reference, program)
+        return await self._connection.ask(message, is_dated=occurred_at is not None)
 
     async def award(
         self,

@@ -54,7 +54,7 @@ class OfflineVerbs(Asking[R, C]):
             raise ConfigurationError("without a line nobody can say your program: give program=") from None
         moment = occurred_at
         if moment is None:
-            moment = await self._connection.find_date(Earn, program, reference)
+            moment = await self._connection.dates.find(Earn, program, reference)
         message = make_earn(
             member=member, amount=amount, reference=reference, program=program, occurred_at=moment
         )

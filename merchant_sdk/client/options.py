@@ -41,6 +41,8 @@ class Options(TypedDict, total=False):
     retries: int
     """How often what failed in passing is sent again."""
     group_seconds: float
-    """How long a call may wait for company while another is under way."""
+    """How long a call may wait for company while others are under way."""
+    group_messages: int
+    """How many calls share a transaction at the most; 1: none does."""
     http: httpx2.AsyncBaseTransport | None
     """Another way to carry requests, for tests and sandboxes."""

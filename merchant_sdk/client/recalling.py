@@ -11,10 +11,9 @@ answered with what the first bytes did, and only if they surely did nothing is t
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from functools import partial
+from types import TracebackType
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from merchant_sdk.client.core import Signed
@@ -40,6 +39,12 @@ _SAME_ORDER_MILLIS: Final = 2 * DATED_MILLIS
 """A reference is looked up on its day and the day before: what lies further apart is not the same order."""
 
 
+_Name = tuple[str, str]
+"""Kind and number of an order."""
+_NAMES_MAX: Final = 64
+"""So many transactions' orders are remembered, and no more."""
+
+
 class _Place(NamedTuple):
     """Where an order stands whose fate is open."""
 
@@ -49,27 +54,94 @@ class _Place(NamedTuple):
     """None where this SDK cannot read the transaction."""
 
 
+class Minding:
+    """What fails within says `unknown` as long as one of these orders is open."""
+
+    __slots__ = ("_names", "_recall")
+
+    def __init__(self, recall: Recall[Any], names: Sequence[OrderName | None]) -> None:
+        self._recall = recall
+        self._names = names
+
+    async def __aenter__(self) -> None:
+        return None
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, CommonpointError):
+            told = await self._recall.tell(error, self._names)
+            if told is not error:
+                raise told from error
+
+
 class Recall(Generic[R]):
     """What the outbox of one participant knows of an order."""
 
     def __init__(self, outbox: Outbox, sender: str) -> None:
         self._outbox = outbox
         self._sender = sender
-        self._look: asyncio.Task[bool] | None = None
-        """Begins at the end of this turn of the event loop; who asks before then shares it."""
+        self._names: dict[str, frozenset[_Name] | None] = {}
+        """Transaction → the orders in it, as far as they were read."""
 
-    @asynccontextmanager
-    async def minding(self, *names: OrderName | None) -> AsyncIterator[None]:
+    def minding(self, *names: OrderName | None) -> Minding:
         """What fails within says `unknown` as long as one of these orders is open."""
+        return Minding(self, names)
+
+    async def tell(self, error: CommonpointError, names: Sequence[OrderName | None]) -> CommonpointError:
+        """The error to raise: this one, unless an order of these is open."""
+        if error.fate == "unknown":
+            return error
+        wanted = [name for name in names if name is not None]
         try:
-            yield
-        except CommonpointError as error:
-            told = error
-            if error.fate != "unknown":
-                told = await self._tell(error, [name for name in names if name is not None])
-            if told is error:
-                raise
-            raise told from error
+            return await self._compare(error, wanted)
+        except OutboxError as failed:
+            if isinstance(error, NotSent | RefusedByNode) and wanted:
+                # Nobody can say what is open.
+                return UnknownOutcome(
+                    "", f"{failed.detail}; now: {error.detail or error.code}", code=error.code
+                )
+            return error
+
+    async def find_open(self, messages: Sequence[Any]) -> set[int]:
+        """Which of these orders, by their place, may stand in a transaction whose fate is open and that
+        nobody living has in hand. One look for all of them.
+        """
+        return await keep_in(self._outbox, self._pick_open, messages)
+
+    def _pick_open(self, messages: Sequence[Any]) -> set[int]:
+        is_open = frozenset[_Name]().union(*filter(None, self._list_names(but_in_hand=True)))
+        if not is_open:
+            return set()
+        names = [get_name(message) for message in messages]
+        return {place for place, name in enumerate(names) if name is not None and name[:2] in is_open}
+
+    def _may_be_open(self, name: OrderName, *, but_in_hand: bool) -> bool:
+        found = self._list_names(but_in_hand=but_in_hand)
+        return any(names is None or name[:2] in names for names in found)
+
+    def _list_names(self, *, but_in_hand: bool) -> list[frozenset[_Name] | None]:
+        """For each open transaction the orders in it; None where only another version of the SDK can read it.
+
+        Each is read once: where one of a thousand is turned down, many look at what else is under way.
+        """
+        known = self._names
+        ids = self._outbox.list_open_ids(self._sender, but_in_hand=but_in_hand)
+        found = {each: known[each] if each in known else self._read_names(each) for each in ids}
+        # Never changed in place: with a file, several threads look at once.
+        self._names = found if len(known) > _NAMES_MAX else known | found
+        return list(found.values())
+
+    def _read_names(self, transaction_id: str) -> frozenset[_Name] | None:
+        pending = self._outbox.find(self._sender, transaction_id)
+        if pending is None:
+            # Another process was quicker.
+            return frozenset()
+        try:
+            messages = Signed.read(pending).transaction.messages
+        except ConfigurationError:
+            return None
+        return frozenset((name.kind, name.number) for name in map(get_name, messages) if name is not None)
 
     async def settle_first(self, settler: Settler[R], message: Any) -> Committed[R] | None:
         """What came of this order when it was asked for before, in other bytes; None where it is to be sent.
@@ -77,7 +149,7 @@ class Recall(Generic[R]):
         Raises `UnknownOutcome` where nobody can say yet.
         """
         name = get_name(message)
-        if name is None or not await self._is_any_free():
+        if name is None:
             return None
         for place in await self._find(name, but_in_hand=True):
             if place.message is None or not _is_near(place.message, message):
@@ -91,33 +163,6 @@ class Recall(Generic[R]):
                 return result
         return None
 
-    async def _is_any_free(self) -> bool:
-        """Whether anything at all is there to be settled: of thousands of calls at once, one has to look."""
-        if self._look is None:
-            self._look = asyncio.get_running_loop().create_task(self._look_once())
-        return await asyncio.shield(self._look)
-
-    async def _look_once(self) -> bool:
-        # From here on it is begun: what is let go later is for the next one to see.
-        self._look = None
-        try:
-            return await keep_in(self._outbox, self._outbox.is_any_free, self._sender)
-        except OutboxError:
-            # Whoever looks for an order of their own is told.
-            return True
-
-    async def _tell(self, error: CommonpointError, names: list[OrderName]) -> CommonpointError:
-        """The error to raise: this one, unless an order of these is open."""
-        try:
-            return await self._compare(error, names)
-        except OutboxError as failed:
-            if isinstance(error, NotSent | RefusedByNode) and names:
-                # Nobody can say what is open.
-                return UnknownOutcome(
-                    "", f"{failed.detail}; now: {error.detail or error.code}", code=error.code
-                )
-            return error
-
     async def _compare(self, error: CommonpointError, names: list[OrderName]) -> CommonpointError:
         settled = error.committed if isinstance(error, RejectedByLedger) else None
         for name in names:
@@ -130,6 +175,8 @@ class Recall(Generic[R]):
         return error
 
     async def _find(self, name: OrderName, *, but_in_hand: bool = False) -> list[_Place]:
+        if not await keep_in(self._outbox, partial(self._may_be_open, name, but_in_hand=but_in_hand)):
+            return []
         search = partial(self._outbox.find_open, self._sender, name, but_in_hand=but_in_hand)
         places = []
         for pending in await keep_in(self._outbox, search):

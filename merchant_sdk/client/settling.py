@@ -15,11 +15,13 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from ledger.codec import encode
+from ledger.keys import Signer
 from ledger.transaction import Transaction
 from merchant_sdk.client.core import Signed
+from merchant_sdk.client.open_messages import OpenMessages
 from merchant_sdk.client.queueing import drain
 from merchant_sdk.client.submission import Submitter
 from merchant_sdk.errors import (
@@ -53,15 +55,6 @@ NEVER_TAKEN: Final = frozenset(
 """What the bytes alone decide: turned away with one of these they were never taken, nor will be."""
 
 
-class _Place(NamedTuple):
-    """Where a message stands whose fate is open."""
-
-    id: str
-    number: int
-    total: int
-    atomic: bool
-
-
 class Settler(Generic[R]):
     """Finds out what came of one participant's open transactions. Belongs to one event loop."""
 
@@ -69,22 +62,22 @@ class Settler(Generic[R]):
         self._submitter = submitter
         self._outbox = submitter.outbox
         self._sender = submitter.core.participant
-        self._open: dict[bytes, _Place] = {}
-        """A message's bytes → where it stands, as far as this process knows."""
-        self._tasks: dict[str, asyncio.Task[list[Committed[R]]]] = {}
-        submitter.on_open = self._remember
+        self._open = OpenMessages()
+        self._tasks: dict[str, asyncio.Task[list[Committed[R]] | None]] = {}
+        submitter.on_open = self._open.remember
 
     async def begin(self) -> None:
         """What processes before this one left open is known, so that the same call finds it."""
         for pending in await self._submitter.keep(self._outbox.list_free, self._sender):
             # Nobody can ask again for what cannot be read; `flush` says so.
             with suppress(ConfigurationError):
-                self._remember(Signed.read(pending))
+                self._open.remember(Signed.read(pending))
 
     async def submit(
         self,
         messages: Sequence[Any],
         *,
+        signer: Signer | None = None,
         transaction_id: str | None = None,
         not_after: int | None = None,
         atomic: bool = False,
@@ -95,19 +88,24 @@ class Settler(Generic[R]):
             known = await self._find_signed(messages, transaction_id, atomic=atomic)
             if known is not None:
                 await self._submitter.keep(self._outbox.put, known.pending)
-                return await self._run(known.id, self._resend(known))
+                return await self._run(known.id, self._resend(known)) or []
         elif self._open:
-            found = self._find_open([encode(message) for message in messages], atomic=atomic)
+            found = self._open.find([encode(message) for message in messages], atomic=atomic)
             results = None if found is None else await self.settle(found)
             if results is not None:
                 return results
         return await self._submitter.submit(
             messages,
+            signer=signer,
             transaction_id=transaction_id,
             not_after=not_after,
             atomic=atomic,
             store=partial(self._outbox.put, dated=dated),
         )
+
+    def is_open(self, message: bytes) -> bool:
+        """Whether this message stands in a transaction whose fate is open, as far as this process knows."""
+        return self._open.get(message) is not None
 
     async def ask_again(self, message: bytes) -> Committed[R] | None:
         """What came of this message, if it stands in a transaction whose fate is open; else None."""
@@ -150,33 +148,41 @@ class Settler(Generic[R]):
             results = await self._run(transaction_id, work)
         except CommonpointError as error:
             return Resent[R](transaction_id=transaction_id, error=error)
-        return Resent[R](transaction_id=transaction_id, results=tuple(results))
+        return Resent[R](transaction_id=transaction_id, results=tuple(results or ()))
 
     async def settle(self, transaction_id: str) -> list[Committed[R]] | None:
         """The results of an open transaction; None where it is in others' hands, or ended."""
         task = self._tasks.get(transaction_id)
         if task is not None:
             return await asyncio.shield(task)
-        claimed = await self._submitter.keep(partial(self._outbox.claim, self._sender, only=transaction_id))
-        if not claimed:
-            self._forget(transaction_id)
-            return None
-        return await self._run(transaction_id, self._resend_stored(claimed[0]))
+        return await self._run(transaction_id, self._take_up(transaction_id))
 
     async def _run(
-        self, transaction_id: str, work: Coroutine[Any, Any, list[Committed[R]]]
-    ) -> list[Committed[R]]:
+        self, transaction_id: str, work: Coroutine[Any, Any, list[Committed[R]] | None]
+    ) -> list[Committed[R]] | None:
         """The work's results. Who asks for the same meanwhile waits for it; who gives up does not stop it."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks[transaction_id] = task
         task.add_done_callback(partial(self._finish, transaction_id))
         return await asyncio.shield(task)
 
-    def _finish(self, transaction_id: str, task: asyncio.Task[list[Committed[R]]]) -> None:
-        self._tasks.pop(transaction_id, None)
+    def _finish(self, transaction_id: str, task: asyncio.Task[list[Committed[R]] | None]) -> None:
+        if self._tasks.get(transaction_id) is task:
+            del self._tasks[transaction_id]
         if not task.cancelled():
             # Whoever gave up waiting does not hear it; the outbox knows.
             task.exception()
+
+    async def _take_up(self, transaction_id: str) -> list[Committed[R]] | None:
+        claimed = await self._submitter.keep(partial(self._outbox.claim, self._sender, only=transaction_id))
+        if claimed:
+            return await self._resend_stored(claimed[0])
+        other = self._tasks.get(transaction_id)
+        if other is not None and other is not asyncio.current_task():
+            # `flush` was quicker.
+            return await asyncio.shield(other)
+        self._open.forget(transaction_id)
+        return None
 
     async def _resend_stored(self, pending: Pending) -> list[Committed[R]]:
         try:
@@ -194,7 +200,7 @@ class Settler(Generic[R]):
         `RefusedByNode` only of what surely never was taken, and is ended.
         """
         submitter = self._submitter
-        self._forget(signed.id)
+        self._open.forget(signed.id)
         try:
             return await submitter.deliver(signed)
         except NotSent as error:
@@ -267,24 +273,6 @@ class Settler(Generic[R]):
                 "other messages were sent under this transaction id", transaction_id=transaction_id
             )
         return signed
-
-    def _find_open(self, messages: Sequence[bytes], *, atomic: bool) -> str | None:
-        """The open transaction of exactly these messages."""
-        places = [self._open.get(message) for message in messages]
-        first = places[0] if places else None
-        if first is None:
-            return None
-        wanted = [_Place(first.id, number, len(messages), atomic) for number in range(len(messages))]
-        return first.id if places == wanted else None
-
-    def _remember(self, signed: Signed) -> None:
-        header = signed.transaction.header
-        for number, message in enumerate(signed.transaction.message_bytes):
-            self._open[message] = _Place(header.id, number, header.count, header.atomic is True)
-
-    def _forget(self, transaction_id: str) -> None:
-        for message in [each for each, place in self._open.items() if place.id == transaction_id]:
-            del self._open[message]
 
 
 def _is_same(transaction: Transaction, messages: Sequence[Any], *, atomic: bool) -> bool:

@@ -11,7 +11,7 @@ from contracts.messages import Capture, Gift, Hold, Refund, Release
 from merchant_sdk.amounts import Amount
 from merchant_sdk.client.asking import Asking, C, R
 from merchant_sdk.client.originals import Order, Original, find_original, list_parts
-from merchant_sdk.errors import InvalidRequest, NotFound
+from merchant_sdk.errors import CommonpointError, InvalidRequest, NotFound
 from merchant_sdk.held import Held
 from merchant_sdk.order_names import get_number
 from merchant_sdk.points_code import PointsCode
@@ -44,19 +44,21 @@ class SpendingVerbs(Asking[R, C]):
         ``amount`` is the whole order's, where the issuer's ceilings depend on it. With ``without_code`` the
         first argument is the id of a member of ours, on your till's own word that it is they who pay.
         """
-        async with self._minding("redeem", reference, program):
-            found, program = await self._read_payment(
+        try:
+            found, points_of = await self._read_payment(
                 code, program, purpose="redeem", without_code=without_code
             )
             message = make_redeem(
                 code=found,
                 points=points,
                 reference=reference,
-                program=program,
+                program=points_of,
                 amount=amount,
                 occurred_at=occurred_at,
             )
-            return await self._ask(message, occurred_at)
+        except CommonpointError as error:
+            await self._fail(error, "redeem", reference, program)
+        return await self._connection.ask(message, is_dated=occurred_at is not None)
 
     async def hold(
         self,
@@ -83,7 +85,7 @@ class SpendingVerbs(Asking[R, C]):
             if moment is None:
                 # Asked for again it ends when it was to end the first time, so the moment comes first.
                 await self._connection.open()
-                moment = await self._connection.find_date(Hold, program, reference)
+                moment = await self._connection.dates.find(Hold, program, reference)
             payment = make_redeem(
                 code=found,
                 points=points,

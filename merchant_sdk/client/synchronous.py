@@ -10,7 +10,7 @@ travel as one signed transaction. A `Merchant` is made after a fork, never befor
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self, Unpack
 
@@ -77,6 +77,17 @@ class Merchant(BlockingEarning, BlockingSpending, BlockingEnquiries, BlockingOff
         return self._run(
             self._verbs.submit(messages, transaction_id=transaction_id, not_after=not_after, atomic=atomic)
         )
+
+    def submit_all(self, messages: Iterable[Any]) -> Iterator[Done]:
+        """One result a message, in their order, turned down or not: as many transactions as it takes.
+
+        Several are under way at once, so what one message needs of another is not to be counted on. Raises
+        where a transaction does not go well: those after the last result are then to be asked for again.
+        """
+        # A transaction's results at a time: a step from thread to thread costs more than a message does.
+        groups = self._verbs._connection.submit_all(messages)  # noqa: SLF001  # of the same merchant
+        for results in self._walk(groups):
+            yield from results
 
     def flush(self) -> list[Resent[Receipt]]:
         """What came of everything in the outbox that was not known to be committed. Ask at every start.

@@ -7,7 +7,8 @@ the thing itself, or one to be awaited.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Self
 
 from contracts.messages.enrolment import AddMemberKey, MemberKey
@@ -18,6 +19,7 @@ from merchant_sdk.client.core import Core, make_transaction_id
 from merchant_sdk.client.earning import EarningVerbs
 from merchant_sdk.client.endpoints import EndpointVerbs
 from merchant_sdk.client.enquiries import EnquiryVerbs
+from merchant_sdk.client.grouping import GROUP_MESSAGES, GROUP_SECONDS, Grouping
 from merchant_sdk.client.limits import LimitVerbs
 from merchant_sdk.client.offline import OfflineVerbs
 from merchant_sdk.client.spending import SpendingVerbs
@@ -64,7 +66,8 @@ class Verbs(
         lifetime_seconds: int | None = None,
         timeout_seconds: float = 30.0,
         retries: int = 2,
-        group_seconds: float = 0.005,
+        group_seconds: float = GROUP_SECONDS,
+        group_messages: int = GROUP_MESSAGES,
         http: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         settings = read_settings(
@@ -90,7 +93,7 @@ class Verbs(
             core=core,
             transport=transport,
             outbox=Outbox(settings.outbox),
-            group_seconds=group_seconds,
+            grouping=Grouping(seconds=group_seconds, messages=group_messages),
             program=program,
         )
 
@@ -135,6 +138,17 @@ class Verbs(
         return await self._connection.submit(
             messages, transaction_id=transaction_id, not_after=not_after, atomic=atomic
         )
+
+    async def submit_all(self, messages: Iterable[Any]) -> AsyncIterator[Committed[R]]:
+        """One result a message, in their order, turned down or not: as many transactions as it takes.
+
+        Several are under way at once, so what one message needs of another is not to be counted on. Raises
+        where a transaction does not go well: those after the last result are then to be asked for again.
+        """
+        async with aclosing(self._connection.submit_all(messages)) as groups:
+            async for results in groups:
+                for result in results:
+                    yield result
 
     async def flush(self) -> list[Resent[R]]:
         """What came of everything in the outbox that was not known to be committed. Ask at every start.

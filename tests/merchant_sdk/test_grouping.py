@@ -9,8 +9,8 @@ import pytest
 
 from ledger.values import MESSAGES_MAX, TRANSACTION_BYTES_MAX
 from merchant_sdk import InsufficientPoints, InvalidRequest, UnknownToLedger, make_member_id
-from merchant_sdk.client.grouping import IN_FLIGHT_MAX, Lane
-from merchant_sdk.requests import Asked
+from merchant_sdk.client.core import MESSAGE_BYTES_MAX
+from merchant_sdk.client.grouping import IN_FLIGHT_MAX, Grouping, Lane
 from tests.merchant_sdk.genesis import keys_of
 from tests.merchant_sdk.road import say
 
@@ -25,18 +25,18 @@ class Sent(NamedTuple):
 class Line:
     """A lane, and what it sent."""
 
-    def __init__(self, group_seconds=0.02):
+    def __init__(self, group_seconds=0.02, group_messages=MESSAGES_MAX):
         self.sent = []
-        self.lane = Lane(self.send, group_seconds=group_seconds)
+        self.lane = Lane(self.send, Grouping(group_seconds, group_messages))
 
     async def send(self, calls):
-        sent = Sent([call.asked.data for call in calls], asyncio.get_running_loop().create_future())
+        sent = Sent([call.data for call in calls], asyncio.get_running_loop().create_future())
         self.sent.append(sent)
         await sent.answer
         return [data + b"!" for data in sent.data]
 
     def add(self, *texts):
-        return [self.lane.add(Asked(None, text)) for text in texts]
+        return [self.lane.add(None, text) for text in texts]
 
     def groups(self):
         return [sent.data for sent in self.sent]
@@ -95,12 +95,28 @@ async def test_a_group_is_never_more_than_a_transaction_can_hold():
     line.add(*[b"x"] * (MESSAGES_MAX + 1))
     line.add(*[b"y" * 1_000_000] * 3)
     await turn()
+    draining = asyncio.create_task(line.lane.drain())
+    await turn()
     for sent in line.sent:
         assert len(sent.data) <= MESSAGES_MAX
         assert sum(map(len, sent.data)) + len(sent.data) < TRANSACTION_BYTES_MAX
         sent.answer.set_result(None)
-    await turn()
+    await draining
     assert sum(len(sent.data) for sent in line.sent) == MESSAGES_MAX + 4
+
+
+async def test_there_is_room_for_the_moments_that_messages_get_when_they_go():
+    line = Line()
+    for _ in range(4_000):
+        line.lane.add(None, b"x" * 600, is_dated_by_us=True)
+    draining = asyncio.create_task(line.lane.drain())
+    await turn()
+    grown = 600 + len("1700000000000") - len("0") + len(",")
+    assert [len(sent.data) * grown <= MESSAGE_BYTES_MAX for sent in line.sent] == [True] * 2
+    assert sum(len(sent.data) for sent in line.sent) == 4_000
+    for sent in line.sent:
+        sent.answer.set_result(None)
+    await draining
 
 
 async def test_who_gives_up_before_anything_is_sent_is_left_out():

@@ -16,6 +16,7 @@ import uvicorn
 import merchant_sdk
 from merchant_sdk import (
     Allowance,
+    AsyncMerchant,
     Balance,
     Committed,
     CommonpointError,
@@ -92,6 +93,8 @@ def test_the_examples_run_as_they_stand_there(environment, examples, capsys, tmp
     assert next(printed) == "[20]"
     assert list(printed) == ["unknown", "20 20"]
     check_what_the_examples_define(known)
+    take_many_at_once(known)
+    assert capsys.readouterr().out == "no-such-member MEMBER_UNKNOWN\n"
     told = known["check"](tmp_path / "receipt.json", tmp_path / "policy.txt")
     assert told.startswith(f"entry {known['done'].index}: Earn(amount=45600000")
     assert told.endswith("was OK")
@@ -121,6 +124,24 @@ def check_what_the_examples_define(known):
         receipt = shop.receipt(known["done"].index)
         Path("receipt.json").write_bytes(receipt.data)
         Path("policy.txt").write_text(shop.policy())
+
+
+def take_many_at_once(known):
+    """Orders from tasks share a transaction, and an import says of each row what came of it."""
+
+    async def take_in(orders):
+        async with AsyncMerchant(program="fresh") as shop:
+            return await known["take_in"](shop, orders)
+
+    now = get_system_time()
+    with Merchant() as shop:
+        member = shop.enrol()
+        results = asyncio.run(take_in([(f"T-{number}", member, "3.00", now) for number in range(20)]))
+        assert [result.points for result in results] == [3] * 20
+        assert len({result.transaction_id for result in results}) == 1
+        rows = [(f"N-{number}", member, 5_000_000, now) for number in range(1_500)]
+        assert known["import_day"](shop, [*rows, ("no-such-member", make_member_id(), 1, now)]) == 1_500
+        assert shop.balance(member, "fresh").points == 20 * 3 + 1_500 * 5
 
 
 def join_and_pay_in_part(shop, known):

@@ -124,17 +124,16 @@ def test_the_moment_given_to_an_order_is_remembered_for_a_day(outbox, clock):
     dated = Dated("earn", "fresh", "A-1", 55)
     outbox.put(ONE, [dated])
 
-    def find(**other):
-        asked = {"kind": "earn", "program": "fresh", "reference": "A-1", **other}
-        return outbox.find_occurred_at("fresh", **asked)
-
-    assert find() == 55
-    assert find(kind="redeem") is None
-    assert find(program="petrol") is None
-    assert find(reference="A-2") is None
-    assert outbox.find_occurred_at("petrol", kind="earn", program="fresh", reference="A-1") is None
+    orders = [
+        ("earn", "fresh", "A-1"),
+        ("redeem", "fresh", "A-1"),
+        ("earn", "petrol", "A-1"),
+        ("earn", "fresh", "A-2"),
+    ]
+    assert outbox.list_moments("fresh", orders) == [55, None, None, None]
+    assert outbox.list_moments("petrol", orders) == [None] * 4
     clock.now += DATED_MILLIS
-    assert find() is None
+    assert outbox.list_moments("fresh", orders) == [None] * 4
 
 
 def test_evidence_is_kept(outbox):
