@@ -2,6 +2,7 @@
 
     keys and genesis (config) ─▶ core (storage, engine) ─▶ API ─▶ server
                                                       └──▶ feed ─▶ webhooks
+    with workers:                                      ─▶ link ─▶ worker: API ─▶ server
 
 One process at a time uses a data directory: whoever runs a node or rebuilds holds its lock. Looking (the
 audit, `commonpoint show`) takes none, since it reads one moment of the databases and writes nothing.
@@ -17,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import NamedTuple
 
 import structlog
 import uvicorn
@@ -25,12 +27,14 @@ from contracts.rulebook import RULEBOOKS
 from ledger.errors import InvariantBroken
 from ledger.executor import Head
 from node.api.app import make_app
-from node.api.limits import get_default_rates, read_rates
+from node.api.limits import Rates, get_default_rates, read_rates
 from node.api.server import make_server_config
 from node.config import Config, load_config
 from node.core import NodeCore, get_system_time
 from node.feed import Feed
 from node.keystore import Unusable
+from node.link.host import make_supervisor
+from node.link.supervisor import Supervisor, listen_locally
 from node.process import tame_garbage_collector
 from node.storage.store import open_store
 from node.tokens import TokenIssuer
@@ -60,7 +64,11 @@ def hold_data_dir(config: Config) -> Iterator[None]:
 def open_core(config: Config, *, clock: Callable[[], int] = get_system_time) -> NodeCore:
     """The running core over a data directory whose lock the caller holds."""
     return NodeCore.open(
-        config.database, genesis=config.origin.leaves, signer=config.open_signer("log"), clock=clock
+        config.database,
+        genesis=config.origin.leaves,
+        signer=config.open_signer("log"),
+        clock=clock,
+        is_apart=True,
     )
 
 
@@ -77,10 +85,12 @@ def serve(
     origins: Sequence[str] = (),
     limits: Sequence[str] = (),
     webhooks_to_private: bool = False,
+    workers: int = 0,
     announce: Callable[[Config, str], None],
 ) -> None:
     """A node runs until it is told to stop. ``limits`` are ``name=number`` (`node.api.limits`); with
     ``webhooks_to_private`` webhooks may lead into the operator's own network (`node.webhooks.addresses`).
+    The API is served by so many ``workers`` (`node.link`), or by this process where there are none.
 
     Raises `Unusable`, or `InvariantBroken` when it cannot go on.
     """
@@ -98,27 +108,79 @@ def serve(
         feed = Feed(core)
         try:
             with _deliver(config, feed, to_private=webhooks_to_private, on_broken=stop.ask) as webhooks:
-                app = make_app(
-                    core,
-                    tokens=open_tokens(config),
+                how = _Served(
+                    config=config,
+                    core=core,
                     origins=origins,
-                    on_broken=stop.ask,
                     rates=rates,
                     feed=feed,
                     webhooks=webhooks,
-                )
-                server = _Server(
-                    make_server_config(app),
+                    stop=stop,
                     announce=lambda: announce(config, _get_address(listener)),
-                    let_go=(core.close_intake, feed.close),
                 )
-                tame_garbage_collector()
-                if stop.hand_over(server):
-                    server.run(sockets=[listener])
+                if workers:
+                    _serve_by_workers(how, workers, listener)
+                else:
+                    _serve_here(how, listener)
         finally:
             core.stop()
     if stop.failure is not None:
         raise stop.failure
+
+
+class _Served(NamedTuple):
+    """What is served, whichever process does it."""
+
+    config: Config
+    core: NodeCore
+    origins: Sequence[str]
+    rates: Rates
+    feed: Feed
+    webhooks: Webhooks
+    stop: _Stop
+    announce: Callable[[], None]
+
+
+def _serve_here(how: _Served, listener: socket.socket) -> None:
+    """The API is in this process."""
+    app = make_app(
+        how.core,
+        tokens=open_tokens(how.config),
+        origins=how.origins,
+        on_broken=how.stop.ask,
+        rates=how.rates,
+        feed=how.feed,
+        webhooks=how.webhooks,
+    )
+    server = _Server(
+        make_server_config(app), announce=how.announce, let_go=(how.core.close_intake, how.feed.close)
+    )
+    tame_garbage_collector()
+    if how.stop.hand_over(server):
+        server.run(sockets=[listener])
+
+
+def _serve_by_workers(how: _Served, workers: int, listener: socket.socket) -> None:
+    """The API is in processes of its own. Raises `Unusable`."""
+    with listen_locally(how.config.directory) as local:
+        supervisor = make_supervisor(
+            how.core,
+            database=how.config.database,
+            tokens=open_tokens(how.config),
+            token_secret=how.config.read_token_secret(),
+            origins=how.origins,
+            rates=how.rates,
+            feed=how.feed,
+            webhooks=how.webhooks,
+            on_broken=how.stop.ask,
+            workers=workers,
+            http=listener,
+            local=local,
+            announce=how.announce,
+        )
+        tame_garbage_collector()
+        if how.stop.hand_over(supervisor):
+            supervisor.run()
 
 
 @contextmanager
@@ -173,11 +235,11 @@ class _Stop:
     def __init__(self) -> None:
         self.failure: InvariantBroken | None = None
         self._is_asked = False
-        self._server: uvicorn.Server | None = None
+        self._server: uvicorn.Server | Supervisor | None = None
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._hear)
 
-    def hand_over(self, server: uvicorn.Server) -> bool:
+    def hand_over(self, server: uvicorn.Server | Supervisor) -> bool:
         """From here on the server is what has to stop. Whether it should start at all."""
         self._server = server
         return not self._is_asked
@@ -195,6 +257,9 @@ class _Stop:
             raise SystemExit(128 + number)
         log.info("stopping", signal=signal.Signals(number).name)
         self._is_asked = True
+        if isinstance(self._server, Supervisor):
+            # Uvicorn catches signals by itself while it runs.
+            self._server.should_exit = True
 
 
 @contextmanager
@@ -221,7 +286,7 @@ def rebuild(directory: Path) -> Head:
     os.umask(_UMASK)
     config = load_config(directory)
     config.check_private()
-    if not config.database.exists():
+    if isinstance(config.database, Path) and not config.database.exists():
         raise Unusable("NOTHING_TO_REBUILD", advice="Start the node once.", path=str(config.database))
     with hold_data_dir(config):
         store = open_store(config.database, RULEBOOKS[config.origin.settings.rulebook])

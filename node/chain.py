@@ -33,7 +33,7 @@ from ledger.rule import BlockContext
 from ledger.state import Changes
 from ledger.transaction import KEY_TABLE, RegisteredKey, Transaction
 from node.answers import Proofs, Taken
-from node.folding import Folder
+from node.folding import Folder, FoldHere, FoldWriter
 from node.storage.store import Store
 
 Step = Callable[[str], None]
@@ -76,6 +76,7 @@ class ChainKeeper:
         signer: Signer,
         note: tuple[int, str] | None,
         on_step: Step = lambda _step: None,
+        writer: FoldWriter | None = None,
     ) -> None:
         self.origin = origin
         self.store = store
@@ -88,7 +89,9 @@ class ChainKeeper:
         self._lock = threading.Lock()
         self._moved = threading.Condition(self._lock)
         self._head: Head = executor.head
-        self._folder = Folder(store=store, state=executor.state, on_step=on_step)
+        self._folder = Folder(
+            store=store, state=executor.state, writer=writer or FoldHere(store), on_step=on_step
+        )
         self._signed_size, self.checkpoint = note or (-1, "")
         self._stored_note_size = self._signed_size
 
@@ -160,8 +163,9 @@ class ChainKeeper:
         self._folder.finish()
 
     def close(self) -> None:
-        """No fold is under way and none will be."""
+        """No fold is under way and none will be; nobody asks about signatures any more."""
         self._folder.close()
+        self.executor.judge.close()
 
     def check_intake(self, transaction: Transaction, *, time: int) -> None:
         """Keys and clock allow the transaction as things stand. Raises `Refused`. Any thread."""

@@ -17,6 +17,7 @@ import signal
 import socket
 from collections import deque
 from collections.abc import Sequence
+from multiprocessing.context import SpawnProcess
 from typing import Final
 
 import msgspec
@@ -25,6 +26,8 @@ from ledger.keys import SignedText, is_valid_signature
 
 _TOGETHER: Final = 16
 """Signatures a message: the first answers come early, and few messages are made."""
+_WORTH_A_PROCESS: Final = 16
+"""A node begins to check apart with the first block that carries so many signatures."""
 _ANSWERS_BYTES: Final = 4_096
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -35,6 +38,19 @@ class CheckerProcess:
     """A `ledger.keys.SignatureJudge` with a process of its own. For the engine's thread alone."""
 
     def __init__(self) -> None:
+        self._process: SpawnProcess | None = None
+        self._socket: socket.socket | None = None
+        self._unsent: deque[list[SignedText]] = deque()
+        self._sent: deque[list[SignedText]] = deque()
+        self._answers: dict[SignedText, bool] = {}
+        self.wants_notice = True
+
+    def warm_up(self) -> None:
+        """The process is there before anybody needs it."""
+        self._socket = self._socket or self._start()
+
+    def _start(self) -> socket.socket:
+        """The other process is on its way; it answers when it is there."""
         # Messages keep their borders on such a socket, and one that does not fit is not sent in part.
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._process = multiprocessing.get_context("spawn").Process(
@@ -43,17 +59,15 @@ class CheckerProcess:
         self._process.start()
         theirs.close()
         ours.setblocking(False)
-        self._socket = ours
-        self._unsent: deque[list[SignedText]] = deque()
-        self._sent: deque[list[SignedText]] = deque()
-        self._answers: dict[SignedText, bool] = {}
-        self.wants_notice = True
+        return ours
 
     def expect(self, signed: Sequence[SignedText]) -> None:
         """The other process begins with these, and what is left of an earlier block is forgotten."""
         self._take_answers()
         self._answers.clear()
         self._unsent.clear()
+        if self._socket is None and len(signed) < _WORTH_A_PROCESS:
+            return
         for start in range(0, len(signed), _TOGETHER):
             self._unsent.append(list(signed[start : start + _TOGETHER]))
         self._send()
@@ -74,13 +88,16 @@ class CheckerProcess:
         self.wants_notice = False
         self._unsent.clear()
         self._sent.clear()
-        self._socket.close()
-        self._process.join(timeout=5)
+        if self._socket is not None and self._process is not None:
+            self._socket.close()
+            self._process.join(timeout=5)
 
     def _send(self) -> None:
         """As much as the other side has room for is on its way."""
         while self._unsent:
             try:
+                if self._socket is None:
+                    self._socket = self._start()
                 self._socket.send(_encode(self._unsent[0]))
             except BlockingIOError:
                 return
@@ -91,7 +108,7 @@ class CheckerProcess:
 
     def _take_answers(self) -> None:
         """Whatever has been answered by now is known."""
-        while self._sent:
+        while self._sent and self._socket is not None:
             try:
                 found = self._socket.recv(_ANSWERS_BYTES)
             except BlockingIOError:

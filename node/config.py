@@ -4,6 +4,7 @@
     DIR/policy.txt           the C2SP policy of epoch 0, to be handed to clients and auditors
     DIR/ledger.db            the log (the node makes it)
     DIR/views.db             state and look-ups folded from it (made again where missing)
+    DIR/postgresql.txt       where it is, both are in the PostgreSQL database whose address it holds
     DIR/webhooks.db          where participants want to hear of entries (the node makes it)
     DIR/lock                 held while a process uses the directory
     DIR/keys/<purpose>.pem   the operator's and the log's private keys, encrypted
@@ -11,7 +12,8 @@
     DIR/keys/token.secret    what bearer tokens are made with
 
 Reading what is public needs no key and no private mode, so an auditor can look at a copy without them.
-Everything the ledger says is in `ledger.db`; this module never opens it.
+Everything the ledger says is in its database; this module never opens it, and never shows its address, in
+which a password may stand.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
@@ -40,15 +42,25 @@ from ledger.log.policy import format_policy
 from node import keystore
 from node.audit.verify import derive_policy
 from node.keystore import OPERATOR_PURPOSES, Unusable
+from node.storage.place import Place, PostgresqlPlace
 
 GENESIS_FILE: Final = "genesis.jsonl"
 POLICY_FILE: Final = "policy.txt"
 DATABASE_FILE: Final = "ledger.db"
+POSTGRESQL_FILE: Final = "postgresql.txt"
+ADDRESS_VARIABLE: Final = "COMMONPOINT_POSTGRESQL"
 WEBHOOKS_FILE: Final = "webhooks.db"
 LOCK_FILE: Final = "lock"
 KEYS_FOLDER: Final = "keys"
 TOKEN_SECRET_FILE: Final = "token.secret"  # noqa: S105 - a file's name
 LOG_PURPOSE: Final = "log"
+
+StoreKind = Literal["sqlite", "postgresql"]
+_POSTGRESQL_TEXT: Final = f"""\
+# The address of the PostgreSQL database that keeps this ledger and nothing else, in one line as libpq reads
+# it: postgresql://points@db.example/points or host=/run/postgresql dbname=points
+# {ADDRESS_VARIABLE} goes before it; with neither, the variables of libpq decide (PGHOST, PGDATABASE, ...).
+""".encode()
 
 
 class Config(NamedTuple):
@@ -59,9 +71,9 @@ class Config(NamedTuple):
     policy: bytes
 
     @property
-    def database(self) -> Path:
-        """The file with the log; the views are beside it."""
-        return self.directory / DATABASE_FILE
+    def database(self) -> Place:
+        """Where the log and the views are. Raises `Unusable`."""
+        return find_database(self.directory)
 
     @property
     def webhooks(self) -> Path:
@@ -115,6 +127,24 @@ def read_public_files(directory: Path) -> PublicFiles:
     return PublicFiles(tuple(genesis.removesuffix(b"\n").split(b"\n")), policy)
 
 
+def find_database(directory: Path) -> Place:
+    """The file with the log; or, in a directory that says so, a PostgreSQL database.
+
+    Its address is that of the environment, else the file's, else what libpq itself finds in the environment.
+    Raises `Unusable`.
+    """
+    try:
+        text = (directory / POSTGRESQL_FILE).read_text("utf-8")
+    except FileNotFoundError:
+        return directory / DATABASE_FILE
+    except (OSError, UnicodeError):
+        advice = "It holds the address of the PostgreSQL database, in one line."
+        raise Unusable("ADDRESS_UNREADABLE", advice=advice, path=str(directory / POSTGRESQL_FILE)) from None
+    told = os.environ.get(ADDRESS_VARIABLE, "").strip()
+    lines = [line.strip() for line in text.splitlines()]
+    return PostgresqlPlace(told or next((line for line in lines if line and line[0] != "#"), ""))
+
+
 def load_config(directory: Path) -> Config:
     """A data directory. Raises `Unusable`, or `InvalidBlock` where its genesis is none."""
     files = read_public_files(directory)
@@ -134,6 +164,7 @@ def init_data_dir(
     utc_offset_minutes: int = 480,
     parameters: Mapping[str, int] | None = None,
     seeds: Mapping[str, bytes] | None = None,
+    store: StoreKind = "sqlite",
 ) -> Config:
     """A new data directory with the operator's keys and the log's in it. Raises `Unusable` or `InvalidBlock`.
 
@@ -171,6 +202,8 @@ def init_data_dir(
     keystore.write_keys(keys, kept)
     keystore.write_secret(keys / TOKEN_SECRET_FILE)
     keystore.write_private(directory / POLICY_FILE, format_policy(derive_policy(origin)))
+    if store == "postgresql":
+        keystore.write_private(directory / POSTGRESQL_FILE, _POSTGRESQL_TEXT)
     # The genesis comes last: without it this is no data directory, so a crash before leaves none by half.
     keystore.write_private(directory / GENESIS_FILE, b"".join(leaf + b"\n" for leaf in origin.leaves))
     _sync_folder(directory)

@@ -10,15 +10,13 @@ from __future__ import annotations
 import time as wall_clock
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from pathlib import Path
 from typing import Any
 
-from contracts.rulebook import RULEBOOKS
 from ledger.codec import from_base64url
-from ledger.errors import InvariantBroken, Refused
+from ledger.errors import Refused
 from ledger.executor import ExecutedBlock, Head
-from ledger.genesis import Origin, read_genesis
-from ledger.keys import SignatureJudge, Signer
+from ledger.genesis import Origin
+from ledger.keys import Signer
 from ledger.log.note import VerifierKey, encode_vkey
 from ledger.log.policy import Policy, format_policy
 from ledger.transaction import Transaction, TransactionDecoder, Vetting, check_contents
@@ -26,8 +24,8 @@ from node.answers import Proofs, Taken
 from node.chain import ChainKeeper, Step
 from node.engine.solo import SoloEngine
 from node.mempool import Mempool
-from node.startup import load_chain
-from node.storage.store import open_store
+from node.startup import open_chain
+from node.storage.place import Place
 
 
 def get_system_time() -> int:
@@ -76,37 +74,28 @@ class NodeCore:
     @classmethod
     def open(
         cls,
-        database: Path,
+        database: Place,
         *,
         genesis: Sequence[bytes],
         signer: Signer,
         clock: Callable[[], int] = get_system_time,
         on_step: Step = lambda _step: None,
         is_told: bool | None = None,
-        judge: SignatureJudge | None = None,
+        is_apart: bool = False,
+        is_warm: bool = False,
     ) -> NodeCore:
         """The ledger in this database, made from ``genesis`` where the database is new.
 
-        A simulated chain cuts blocks only when it `is_told`, unless that is said to be otherwise. Members'
-        signatures are judged by ``judge`` (`node.checking`), which the caller closes after the core.
+        A simulated chain cuts blocks only when it `is_told`, unless that is said to be otherwise. With
+        ``is_apart`` members' signatures are checked and folds written in processes of their own; they begin
+        with the first work that is worth it, or at once where ``is_warm``.
 
         Raises `InvalidBlock`, `InvariantBroken` or `Unverified` where the log, its checkpoint and its
         re-execution do not agree.
         """
-        origin = read_genesis(genesis)
-        if signer.public != from_base64url(origin.settings.log_key, size=32):
-            raise InvariantBroken("LOG_KEY_DIFFERS", chain=origin.chain)
-        rulebook = RULEBOOKS.get(origin.settings.rulebook)
-        if rulebook is None:
-            raise InvariantBroken("RULEBOOK_UNKNOWN", version=origin.settings.rulebook)
-        store = open_store(database, rulebook)
-        try:
-            chain = load_chain(
-                store, origin=origin, rulebook=rulebook, signer=signer, on_step=on_step, judge=judge
-            )
-        except BaseException:
-            store.close()
-            raise
+        chain = open_chain(
+            database, genesis=genesis, signer=signer, on_step=on_step, is_apart=is_apart, is_warm=is_warm
+        )
         return cls(chain, clock=clock, is_told=is_told)
 
     @property

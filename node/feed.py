@@ -25,8 +25,8 @@ from ledger.errors import InvariantBroken
 from ledger.leaves import TRANSACTION_START, compute_tag
 from ledger.log.tiles import TILE_WIDTH
 from node.access import Concerned, Role, can_read_entry
+from node.api.core import Core
 from node.api.entries import Leaves, decode_entry, find_concerned, find_transaction
-from node.core import NodeCore
 
 ROWS_MAX: Final = 200
 LEAVES_MAX: Final = 4_096
@@ -135,7 +135,7 @@ class _Bundle:
 class Feed:
     """The entries of one node's log for whoever they concern. Any thread."""
 
-    def __init__(self, core: NodeCore) -> None:
+    def __init__(self, core: Core) -> None:
         self.core = core
         self.bell = Bell()
         self.is_closed = False

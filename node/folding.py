@@ -8,11 +8,12 @@ execute is bounded. A fold that fails stops the engine at its next step.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from ledger.state import Changes, State
+from node.storage.lookups import RecentBlocks
 from node.storage.store import Store
 
 FOLD_RECORDS_MAX: Final = 60_000
@@ -22,15 +23,44 @@ It bounds what a start re-executes.
 """
 FOLD_ROWS_MAX: Final = 200_000
 """Likewise with so many look-up rows."""
-REMEMBERED_RECORDS_MAX: Final = 400_000
-"""Records of one table that stay in memory after a fold."""
+REMEMBERED_RECORDS_MAX: Final = 1_200_000
+"""Records of one table that stay in memory after a fold: a million members' accounts take about 500 MB."""
+
+
+class FoldWriter(Protocol):
+    """What brings a fold into the database."""
+
+    def fold(self, *, size: int, changes: Mapping[str, Mapping[str, Any]], recent: RecentBlocks) -> None:
+        """State and look-ups on disk stand for ``size`` leaves when it returns."""
+        ...
+
+    def close(self) -> None:
+        """Nothing more will be folded."""
+        ...
+
+
+class FoldHere:
+    """Writes folds in this process."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def fold(self, *, size: int, changes: Mapping[str, Mapping[str, Any]], recent: RecentBlocks) -> None:
+        """State and look-ups on disk stand for ``size`` leaves."""
+        self._store.fold.fold(size=size, changes=changes, lookups=recent.rows)
+
+    def close(self) -> None:
+        """There is nothing to end."""
 
 
 class Folder:
     """Gathers what blocks change and brings it into the views. For the engine's thread alone."""
 
-    def __init__(self, *, store: Store, state: State, on_step: Callable[[str], None]) -> None:
+    def __init__(
+        self, *, store: Store, state: State, writer: FoldWriter, on_step: Callable[[str], None]
+    ) -> None:
         self._store = store
+        self._fold = writer
         self._state = state
         self._on_step = on_step
         self._unfolded: dict[str, dict[str, Any]] = {}
@@ -63,10 +93,10 @@ class Folder:
             return
         self._state.begin_fold()
         changes, self._unfolded, self._count = self._unfolded, {}, 0
-        lookups = self._store.lookups.begin_fold()
+        recent = self._store.lookups.begin_fold()
 
         def write() -> None:
-            self._store.fold.fold(size=size, changes=changes, lookups=lookups)
+            self._fold.fold(size=size, changes=changes, recent=recent)
             self._on_step("folded")
 
         self._under_way = self._writer.submit(write)
@@ -88,3 +118,4 @@ class Folder:
     def close(self) -> None:
         """The writer's thread ends."""
         self._writer.shutdown()
+        self._fold.close()

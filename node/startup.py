@@ -12,14 +12,18 @@ Intake opens only after all of it. No step repairs anything silently.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
 
 import structlog
 
-from ledger.codec import to_base64url
+from contracts.rulebook import RULEBOOKS
+from ledger.codec import from_base64url, to_base64url
 from ledger.errors import InvariantBroken
 from ledger.executor import Executor, Head, apply_genesis, get_fleeting_tables, get_resident_tables
-from ledger.genesis import Origin
+from ledger.genesis import Origin, read_genesis
 from ledger.keys import SignatureJudge, Signer
 from ledger.log import merkle
 from ledger.log.note import VerifierKey, open_note, parse_checkpoint
@@ -28,10 +32,60 @@ from ledger.rule import Rulebook
 from ledger.state import State
 from node.audit.replay import Replay
 from node.chain import ChainKeeper, Step
+from node.checking import CheckerProcess
+from node.fold_process import FoldApart
+from node.folding import FoldWriter
 from node.storage.lookups import LookupRows
-from node.storage.store import Store
+from node.storage.place import Place
+from node.storage.store import Store, open_store
 
 log = structlog.get_logger()
+
+
+def open_chain(
+    place: Place,
+    *,
+    genesis: Sequence[bytes],
+    signer: Signer,
+    on_step: Step = lambda _step: None,
+    is_apart: bool = False,
+    is_warm: bool = False,
+) -> ChainKeeper:
+    """The chain that is kept there, made from ``genesis`` where there is none; with ``is_apart`` members'
+    signatures are checked and folds written in processes of their own, which begin with the first work that
+    is worth it, or at once where ``is_warm``.
+
+    Raises `InvalidBlock`, `InvariantBroken` or `Unverified` where log, checkpoint and re-execution do not
+    agree.
+    """
+    origin = read_genesis(genesis)
+    if signer.public != from_base64url(origin.settings.log_key, size=32):
+        raise InvariantBroken("LOG_KEY_DIFFERS", chain=origin.chain)
+    rulebook = RULEBOOKS.get(origin.settings.rulebook)
+    if rulebook is None:
+        raise InvariantBroken("RULEBOOK_UNKNOWN", version=origin.settings.rulebook)
+    with ExitStack() as undo:
+        store = open_store(place, rulebook)
+        undo.callback(store.close)
+        judge = make_writer = None
+        if is_apart:
+            judge = CheckerProcess()
+            undo.callback(judge.close)
+            if is_warm:
+                judge.warm_up()
+        if is_apart and isinstance(place, Path):
+            make_writer = partial(FoldApart, store, place, rulebook.version, is_warm=is_warm)
+        chain = load_chain(
+            store,
+            origin=origin,
+            rulebook=rulebook,
+            signer=signer,
+            on_step=on_step,
+            judge=judge,
+            make_writer=make_writer,
+        )
+        undo.pop_all()
+    return chain
 
 
 def load_chain(
@@ -42,10 +96,13 @@ def load_chain(
     signer: Signer,
     on_step: Step,
     judge: SignatureJudge | None = None,
+    make_writer: Callable[[int], FoldWriter] | None = None,
 ) -> ChainKeeper:
     """The chain in this store, ready to go on. Raises `InvalidBlock` or `InvariantBroken` where it does not
     hold together.
     """
+    # Before anything folded is read: an earlier process that died may have left a writer behind.
+    claim = store.fold.claim()
     if store.log.size == 0:
         store.log.append_genesis(origin.leaves)
     found = store.log.read_leaves(0, len(origin.leaves))
@@ -71,7 +128,14 @@ def load_chain(
         _check_note(note[1], tree=tree, origin=origin, signer=signer)
     _check_unsigned(store, tree, first=note[0] if note else 0)
     chain = ChainKeeper(
-        store=store, origin=origin, executor=executor, tree=tree, signer=signer, note=note, on_step=on_step
+        store=store,
+        origin=origin,
+        executor=executor,
+        tree=tree,
+        signer=signer,
+        note=note,
+        on_step=on_step,
+        writer=make_writer(claim) if make_writer is not None else None,
     )
     _replay_tail(chain)
     return chain

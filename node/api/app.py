@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 import secrets
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
@@ -23,6 +22,7 @@ from starlette.types import ASGIApp
 
 from ledger.errors import CommonpointError, InvariantBroken, Refused, Rejected
 from ledger.executor import ExecutedBlock
+from node.answers import Taken
 from node.api import (
     chain,
     events,
@@ -38,11 +38,15 @@ from node.api import (
 )
 from node.api import tokens as token_routes
 from node.api import webhooks as webhook_routes
+from node.api.core import Core, Take
+from node.api.intake import Intake
 from node.api.limits import Limits, Rates, get_default_rates
 from node.api.problems import Problem, describe_error, make_problem
 from node.api.reading import HeightGate, LongReads, Site
-from node.api.rim import Rim
-from node.api.transactions import PATH, SUBMISSION_DESCRIPTION, Submission
+from node.api.rim import RequestLimits, Rim
+from node.api.simulation import Cutter
+from node.api.transactions import PATH, SUBMISSION_DESCRIPTION, Submission, encode_taken, prove
+from node.api.webhook_desk import Desk, WebhookDesk
 from node.core import NodeCore, get_system_time
 from node.feed import Feed
 from node.http_signatures import NonceWindow
@@ -90,39 +94,92 @@ def make_app(
     """
     metrics = metrics or Metrics()
     feed = feed or Feed(core)
-    core.on_block = _make_listener(metrics, feed)
+    core.on_block = make_listener(metrics, feed)
     metrics.watch(head=lambda: core.head, waiting=lambda: core.waiting, is_ready=lambda: core.is_ready)
-    site = Site(
-        core=core,
-        tokens=tokens,
-        metrics=metrics,
-        clock=clock,
-        origins=tuple(origins),
-        nonces=NonceWindow(),
-        gate=HeightGate(core),
-        long_reads=LongReads(),
-        cutting=threading.Lock(),
-        version=_get_version(),
-        feed=feed,
-        streams=events.Streams(feed),
-        webhooks=webhooks,
-    )
     if rates is None:
         rates = get_default_rates(core.origin.settings.clock)
     limits = Limits(rates, tokens=tokens, registry=metrics.registry)
     core.charge = limits.count_submission
-    submission = Submission(core)
-    return Rim(
-        _make_api(site, submission),
-        submission_path=PATH,
-        submission=submission,
-        metrics=metrics,
+
+    return assemble(
+        make_site(
+            core,
+            tokens=tokens,
+            metrics=metrics,
+            clock=clock,
+            origins=origins,
+            nonces=NonceWindow(),
+            # There is one process, and it knows what it told.
+            catch_up=lambda: None,
+            cut=Cutter(core).cut,
+            render_figures=metrics.render,
+            feed=feed,
+            webhooks=None if webhooks is None else WebhookDesk(webhooks),
+        ),
+        take=Intake(core).submit,
+        answer=lambda taken, trusted_size: encode_taken(taken, prove(core, taken, trusted_size)),
         limits=limits,
         on_broken=on_broken,
     )
 
 
-def _make_listener(metrics: Metrics, feed: Feed) -> Callable[[float, ExecutedBlock], None]:
+def make_site(
+    core: Core,
+    *,
+    tokens: TokenIssuer,
+    metrics: Metrics,
+    clock: Callable[[], int],
+    origins: Sequence[str],
+    nonces: NonceWindow,
+    catch_up: Callable[[], None],
+    cut: Callable[[int, int], Awaitable[dict[str, int]]],
+    render_figures: Callable[[], bytes],
+    feed: Feed,
+    webhooks: Desk | None,
+) -> Site:
+    """What the routes share, whatever process the core is in."""
+    return Site(
+        core=core,
+        tokens=tokens,
+        metrics=metrics,
+        clock=clock,
+        origins=tuple(origins),
+        nonces=nonces,
+        gate=HeightGate(core),
+        long_reads=LongReads(),
+        catch_up=catch_up,
+        cut=cut,
+        render_figures=render_figures,
+        version=_get_version(),
+        feed=feed,
+        streams=events.Streams(feed),
+        webhooks=webhooks,
+    )
+
+
+def assemble(
+    site: Site,
+    *,
+    take: Take,
+    answer: Callable[[Taken, int | None], bytes],
+    limits: RequestLimits,
+    on_broken: Callable[[InvariantBroken], None] | None,
+) -> ASGIApp:
+    """The ASGI app of a site: ``take`` submits, ``answer`` makes the bytes of what came of it, and
+    ``limits`` bound everything else.
+    """
+    submission = Submission(site.core, take=take, answer=answer, catch_up=site.catch_up)
+    return Rim(
+        _make_api(site, submission),
+        submission_path=PATH,
+        submission=submission,
+        metrics=site.metrics,
+        limits=limits,
+        on_broken=on_broken,
+    )
+
+
+def make_listener(metrics: Metrics, feed: Feed) -> Callable[[float, ExecutedBlock], None]:
     """What happens with each block: it is counted, and whoever waits for events is woken."""
 
     def note(seconds: float, block: ExecutedBlock) -> None:

@@ -33,8 +33,8 @@ from ledger.outcome import Outcome
 from ledger.receipt import Receipt
 from ledger.values import MESSAGES_MAX
 from node.access import Concerned, Role, can_read_entry, get_concerned
+from node.api.core import Core
 from node.api.reading import View
-from node.core import NodeCore
 
 _SYSTEM_MESSAGE: Final = msgspec.json.Decoder(SystemMessage)
 _OUTCOME: Final = msgspec.json.Decoder(Outcome)
@@ -61,7 +61,7 @@ class Decoded(NamedTuple):
 class Leaves:
     """Leaves by index, read a bundle at a time and kept for one request."""
 
-    def __init__(self, core: NodeCore, size: int) -> None:
+    def __init__(self, core: Core, size: int) -> None:
         self._core = core
         self._size = size
         self._bundles: dict[int, list[bytes]] = {}
@@ -151,7 +151,7 @@ def find_transaction(leaves: Leaves, index: int, tag: str) -> bytes:
     return transaction
 
 
-def make_row(core: NodeCore, index: int, leaf: bytes) -> dict[str, Any]:
+def make_row(core: Core, index: int, leaf: bytes) -> dict[str, Any]:
     """An entry as rows show it: the leaf's own bytes, and the block it stands in."""
     block = core.find_block(index)
     if block is None:
@@ -159,7 +159,7 @@ def make_row(core: NodeCore, index: int, leaf: bytes) -> dict[str, Any]:
     return {"entry": Raw(leaf), "height": block[1], "index": index, "time": block[2]}
 
 
-def make_rows(core: NodeCore, indexes: list[int]) -> list[dict[str, Any]]:
+def make_rows(core: Core, indexes: list[int]) -> list[dict[str, Any]]:
     """Rows for entries whose asker may see them."""
     leaves = Leaves(core, core.head.size)
     return [make_row(core, index, leaves.get(index)) for index in indexes]

@@ -125,6 +125,7 @@ def list_events(
     """
     if not has_feed(role):
         raise Refused("NOT_FOUND")
+    site.catch_up()
     head = View(site).head
     cursor = _find_cursor(after, last_event_id)
     if cursor >= head.size:

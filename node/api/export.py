@@ -76,6 +76,7 @@ async def export_entries(
     """Entries as CSV, oldest first: a participant those that concern it, an auditor all."""
     if not is_clearing_party(role):
         raise Refused("NOT_FOUND")
+    await run_in_threadpool(site.catch_up)
     view = View(site)
     scan = EntryScan(
         view,

@@ -155,15 +155,13 @@ class Limits:
 
     def count_request(self, scope: Scope) -> None:
         """A request that is no submission is counted. Raises `Refused` ``BUSY``."""
-        asker = self._find_asker(scope)
-        if asker is not None:
-            self._count(self._reads, "reads", asker)
-            return
-        address = None if scope["path"] in UNCOUNTED else get_address_key(scope.get("client"))
-        if address is not None:
-            self._count(self._addresses, "addresses", address)
+        account = find_account(scope, self._tokens)
+        if account is not None:
+            self.count(*account)
 
-    def _count(self, buckets: Buckets, limit: str, key: str) -> None:
+    def count(self, limit: str, key: str) -> None:
+        """One more of ``reads`` or ``addresses`` for this key. Raises `Refused` ``BUSY``."""
+        buckets = self._reads if limit == "reads" else self._addresses
         with self._lock:
             wait = buckets.find_wait(key)
             if not wait:
@@ -175,19 +173,29 @@ class Limits:
         self._counter.labels(limit).inc()
         raise Refused("BUSY", limit=limit, retry_after_seconds=-(-wait // _SECOND))
 
-    def _find_asker(self, scope: Scope) -> str | None:
-        """Whose token it is, where it is one of ours. Each key of a subject counts for itself: a key that was
-        stolen and revoked cannot use up what the others have.
-        """
-        given = [value for name, value in scope["headers"] if name == b"authorization"]
-        spelled = BEARER.fullmatch(given[0].decode("latin-1")) if len(given) == 1 else None
-        if spelled is None:
-            return None
-        try:
-            bearer = self._tokens.verify(spelled[1])
-        except Refused:
-            return None
-        return f"{bearer.role} {bearer.key or ''}"
+
+def find_account(scope: Scope, tokens: TokenIssuer) -> tuple[str, str] | None:
+    """Which limit a request that is no submission counts against, and for whom; None where it has none."""
+    asker = _find_asker(scope, tokens)
+    if asker is not None:
+        return "reads", asker
+    address = None if scope["path"] in UNCOUNTED else get_address_key(scope.get("client"))
+    return None if address is None else ("addresses", address)
+
+
+def _find_asker(scope: Scope, tokens: TokenIssuer) -> str | None:
+    """Whose token it is, where it is one of ours. Each key of a subject counts for itself: a key that was
+    stolen and revoked cannot use up what the others have.
+    """
+    given = [value for name, value in scope["headers"] if name == b"authorization"]
+    spelled = BEARER.fullmatch(given[0].decode("latin-1")) if len(given) == 1 else None
+    if spelled is None:
+        return None
+    try:
+        bearer = tokens.verify(spelled[1])
+    except Refused:
+        return None
+    return f"{bearer.role} {bearer.key or ''}"
 
 
 def get_address_key(client: tuple[str, int] | None) -> str | None:

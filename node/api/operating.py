@@ -51,7 +51,7 @@ def get_metrics(request: Request, site: SiteParam) -> Response:
     role = None if is_local else ask(request)
     if not can_read_metrics(role, is_loopback=is_local):
         raise Refused("NOT_FOUND")
-    return Response(site.metrics.render(), media_type=CONTENT_TYPE, headers={"cache-control": "no-store"})
+    return Response(site.render_figures(), media_type=CONTENT_TYPE, headers={"cache-control": "no-store"})
 
 
 def is_loopback(request: Request) -> bool:

@@ -14,7 +14,7 @@ import asyncio
 import threading
 import time as waiting_time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
@@ -27,15 +27,15 @@ from contracts.mechanics.records import PROGRAM
 from ledger.errors import InvariantBroken, Refused
 from ledger.executor import HEAD_KEY, HEAD_TABLE, Head
 from ledger.rule import BlockContext
-from node.core import NodeCore
+from node.api.core import Core
 from node.http_signatures import NonceWindow
 from node.metrics import Metrics
 from node.tokens import TokenIssuer
 
 if TYPE_CHECKING:
     from node.api.events import Streams
+    from node.api.webhook_desk import Desk
     from node.feed import Feed
-    from node.webhooks.delivery import Webhooks
 
 MIN_HEIGHT_SECONDS: Final = 2.0
 _POLL_SECONDS: Final = 0.01
@@ -51,7 +51,7 @@ _PRIVATE: Final = {"cache-control": "no-store"}
 class HeightGate:
     """Where reads with `min_height` wait, without holding a thread, and not too many of them."""
 
-    def __init__(self, core: NodeCore) -> None:
+    def __init__(self, core: Core) -> None:
         self._core = core
         self._waiting = 0
 
@@ -101,7 +101,7 @@ class LongReads:
 class Site(NamedTuple):
     """What the routes of one node share."""
 
-    core: NodeCore
+    core: Core
     tokens: TokenIssuer
     metrics: Metrics
     clock: Callable[[], int]
@@ -111,12 +111,16 @@ class Site(NamedTuple):
     nonces: NonceWindow
     gate: HeightGate
     long_reads: LongReads
-    cutting: threading.Lock
-    """A simulated chain's blocks are cut one at a time, so that each is answered as itself."""
+    catch_up: Callable[[], None]
+    """What another process of this node has told by now is known here as well. Not on an event loop."""
+    cut: Callable[[int, int], Awaitable[dict[str, int]]]
+    """``await cut(time, transactions)`` cuts a simulated chain's block, and says what it is."""
+    render_figures: Callable[[], bytes]
+    """The figures of the whole node. Not on an event loop."""
     version: str
     feed: Feed
     streams: Streams
-    webhooks: Webhooks | None
+    webhooks: Desk | None
     """None where nothing is delivered to anybody."""
 
 
@@ -166,6 +170,7 @@ class View:
 
 def read(site: Site, work: Callable[[View], Mapping[str, Any]]) -> dict[str, Any]:
     """What ``work`` finds at one height, with that height beside it."""
+    site.catch_up()
     for _ in range(_READ_ATTEMPTS_MAX):
         view = View(site)
         found = dict(work(view))

@@ -14,15 +14,14 @@ import re
 import secrets
 import time
 import traceback
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Protocol
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ledger.errors import InvariantBroken, Refused
 from node.api.bodies import Disconnected, drain
-from node.api.limits import Limits
 from node.api.problems import Problem, describe_error, make_problem
 from node.metrics import Metrics
 
@@ -31,6 +30,16 @@ _PATH: Final = re.compile(r"/[A-Za-z0-9._:/-]{0,1023}")
 _NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
 
 log = structlog.get_logger("commonpoint.api")
+
+
+class RequestLimits(Protocol):
+    """What limits requests that are no submissions."""
+
+    def count_request(self, scope: Scope) -> Awaitable[None] | None:
+        """One more is counted; or will be, where that has to be asked elsewhere. Raises `Refused` ``BUSY``,
+        or the awaitable does.
+        """
+        ...
 
 
 class Rim:
@@ -43,7 +52,7 @@ class Rim:
         submission_path: str,
         submission: ASGIApp,
         metrics: Metrics,
-        limits: Limits,
+        limits: RequestLimits,
         on_broken: Callable[[InvariantBroken], None] | None,
     ) -> None:
         self._api = api
@@ -102,7 +111,9 @@ class Rim:
         if path == self._submission_path and scope["method"] == "POST":
             await self._submission(scope, receive, send)
             return
-        self._limits.count_request(scope)
+        counting = self._limits.count_request(scope)
+        if counting is not None:
+            await counting
         # No id and no route has other characters, so nothing stranger reaches a router, a file system or a
         # log.
         if _PATH.fullmatch(path) is None:

@@ -6,12 +6,12 @@ A chain says in its genesis that it is simulated; on any other this route does n
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Annotated, Any, Final
 
 import msgspec
 from fastapi import APIRouter
 from msgspec import Meta, Struct
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -24,7 +24,8 @@ from node.api.bodies import SMALL_BODY_BYTES_MAX, read_body
 from node.api.identity import RoleParam
 from node.api.page import describe
 from node.api.parameters import ASKED
-from node.api.reading import Site, SiteParam, encode_answer
+from node.api.reading import SiteParam, encode_answer
+from node.core import NodeCore
 
 
 class Told(Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,17 +79,29 @@ async def cut_block(request: Request, site: SiteParam, role: RoleParam) -> Respo
         raise Refused("NOT_FOUND")
     body = await read_body(request.scope["headers"], request.receive, limit=SMALL_BODY_BYTES_MAX)
     told = decode_shape(body, _TOLD)
-    try:
-        async with asyncio.timeout(_GATHER_SECONDS_MAX):
-            while site.core.waiting < told.transactions:  # noqa: ASYNC110 - the pool is other threads' too
-                await asyncio.sleep(_LOOK_AGAIN_SECONDS)
-    except TimeoutError:
-        raise Refused("NOT_YET", waiting=site.core.waiting, transactions=told.transactions) from None
-    return encode_answer(await run_in_threadpool(_cut_block, site, told.time))
+    return encode_answer(await site.cut(told.time, told.transactions))
 
 
-def _cut_block(site: Site, time: int) -> dict[str, int]:
-    with site.cutting:
-        before = site.core.head
-        head = site.core.cut_block(time)
-    return {"height": head.height, "size": head.size, "transactions": head.transactions - before.transactions}
+class Cutter:
+    """Cuts a simulated chain's blocks one at a time, so that each is answered as itself."""
+
+    def __init__(self, core: NodeCore) -> None:
+        self._core = core
+        self._lock = threading.Lock()
+
+    async def cut(self, time: int, transactions: int) -> dict[str, int]:
+        """A block of everything waiting, once so many transactions wait. Raises `Refused`."""
+        core = self._core
+        try:
+            async with asyncio.timeout(_GATHER_SECONDS_MAX):
+                while core.waiting < transactions:  # noqa: ASYNC110 - the pool is other threads' too
+                    await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+        except TimeoutError:
+            raise Refused("NOT_YET", waiting=core.waiting, transactions=transactions) from None
+        return await asyncio.to_thread(self._cut, time)
+
+    def _cut(self, time: int) -> dict[str, int]:
+        with self._lock:
+            before = self._core.head.transactions
+            head = self._core.cut_block(time)
+        return {"height": head.height, "size": head.size, "transactions": head.transactions - before}

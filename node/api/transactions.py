@@ -10,11 +10,12 @@ Looking a transaction up again needs a token: only its sender and auditors may.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from fastapi import APIRouter
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -24,8 +25,8 @@ from node.access import can_read_transaction
 from node.answers import Proofs, Taken
 from node.api import answers
 from node.api.bodies import TRANSACTION_BODY_BYTES_MAX, read_body
+from node.api.core import Core, Take
 from node.api.identity import RoleParam
-from node.api.intake import Intake
 from node.api.page import describe
 from node.api.parameters import (
     READ_WITH_TOKEN,
@@ -36,7 +37,6 @@ from node.api.parameters import (
     read_decimal,
 )
 from node.api.reading import SiteParam
-from node.core import NodeCore
 
 PATH: Final = "/v1/transactions"
 
@@ -44,22 +44,36 @@ PATH: Final = "/v1/transactions"
 class Submission:
     """The ASGI endpoint of `POST /v1/transactions`. Refusals are raised; the rim answers them."""
 
-    def __init__(self, core: NodeCore) -> None:
+    def __init__(
+        self,
+        core: Core,
+        *,
+        take: Take,
+        answer: Callable[[Taken, int | None], bytes],
+        catch_up: Callable[[], None],
+    ) -> None:
         self._core = core
-        self._intake = Intake(core)
+        self._take = take
+        self._answer = answer
+        """The answer's bytes, with proofs from the size that the asker trusts."""
+        self._catch_up = catch_up
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer when the block is durable."""
-        core = self._core
-        trusted_size = _read_trusted_size(scope["query_string"], core)
+        trusted_size = None
+        if scope["query_string"]:
+            trusted_size = _read_trusted_size(scope["query_string"])
+            if trusted_size > self._core.head.size:
+                # Another process of this node may have told of a block that this one is about to hear of.
+                await run_in_threadpool(self._catch_up)
+            check_trusted_size(trusted_size, self._core)
         data = await read_body(scope["headers"], receive, limit=TRANSACTION_BODY_BYTES_MAX)
-        taken = await self._intake.submit(data)
-        body = encode_taken(taken, prove(core, taken, trusted_size))
+        body = self._answer(await self._take(data), trusted_size)
         await send({"type": "http.response.start", "status": 200, "headers": _make_headers(len(body))})
         await send({"type": "http.response.body", "body": body})
 
 
-def prove(core: NodeCore, taken: Taken, trusted_size: int | None) -> Proofs:
+def prove(core: Core, taken: Taken, trusted_size: int | None) -> Proofs:
     """The proofs for a transaction's leaf and its entries, under today's checkpoint."""
     end = taken.index + 1 + len(taken.outcomes)
     return core.prove(first=taken.index, end=end, trusted_size=trusted_size)
@@ -69,19 +83,20 @@ def encode_taken(taken: Taken, proofs: Proofs) -> bytes:
     """The answer's canonical bytes, from parts that are canonical already."""
     consistency = b""
     if proofs.consistency is not None:
-        consistency = b'"consistency":%b,' % _encode_hashes(proofs.consistency)
+        consistency = b'"consistency":%b,' % encode_hashes(proofs.consistency)
     return b'{"checkpoint":%b,%b"height":%d,"index":%d,"outcomes":[%b],"proof":%b,"time":%d}' % (
         encode(proofs.checkpoint),
         consistency,
         taken.height,
         taken.index,
         b",".join(taken.outcomes),
-        _encode_hashes(proofs.proof),
+        encode_hashes(proofs.proof),
         taken.time,
     )
 
 
-def _encode_hashes(hashes: Sequence[bytes]) -> bytes:
+def encode_hashes(hashes: Sequence[bytes]) -> bytes:
+    """A JSON list of hashes in base64url."""
     data: bytes = encode([to_base64url(each) for each in hashes])
     return data
 
@@ -94,14 +109,12 @@ def _make_headers(length: int) -> list[tuple[bytes, bytes]]:
     ]
 
 
-def _read_trusted_size(query: bytes, core: NodeCore) -> int | None:
-    """The one parameter. Raises `Refused` before anything is taken: ``BAD_REQUEST`` or ``BAD_SIZES``."""
-    if not query:
-        return None
+def _read_trusted_size(query: bytes) -> int:
+    """The one parameter. Raises `Refused` ``BAD_REQUEST`` before anything is taken."""
     given = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
     if [name for name, _ in given] != ["trusted_size"]:
         raise Refused("BAD_REQUEST", reason="trusted_size, once, is the only parameter")
-    return check_trusted_size(_read_size(given[0][1]), core)
+    return _read_size(given[0][1])
 
 
 def _read_size(text: str) -> int:
@@ -111,11 +124,10 @@ def _read_size(text: str) -> int:
         raise Refused("BAD_REQUEST", parameter="trusted_size", reason=str(error)) from None
 
 
-def check_trusted_size(size: int, core: NodeCore) -> int:
+def check_trusted_size(size: int, core: Core) -> None:
     """A tree size that this log has had. Raises `Refused` ``BAD_SIZES``."""
     if not 0 < size <= core.head.size:
         raise Refused("BAD_SIZES", trusted_size=size, size=core.head.size)
-    return size
 
 
 router = APIRouter(tags=["submitting"])
@@ -139,6 +151,7 @@ def get_transaction(
     digest: OptionalDigest = None,
 ) -> Response:
     """What came of a transaction that is in the log: its sender or an auditor."""
+    site.catch_up()
     if trusted_size is not None:
         check_trusted_size(trusted_size, site.core)
     known = site.core.find_transaction(sender, id) if can_read_transaction(role, sender) else None

@@ -2,7 +2,7 @@
 
 An address that entries go to is a standing decision over a participant's data, so it takes more than a till:
 the token has to have been given for a `transact` or `govern` key, or printed by the operator on the machine.
-What somebody else registered does not exist. A secret is shown once, when it is made.
+What is done then is `node.api.webhook_desk`'s business.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from node.api.identity import BEARER, RoleParam, ask
 from node.api.page import describe
 from node.api.parameters import ASKED
 from node.api.reading import Site, SiteParam, View, encode_answer
-from node.storage.webhooks import Endpoint
+from node.api.webhook_desk import Desk
 from node.webhooks.addresses import URL_CHARACTERS_MAX
-from node.webhooks.delivery import TYPES, Webhooks
+from node.webhooks.delivery import TYPES
 
 MANAGING_PURPOSES: Final = frozenset({"transact", "govern"})
 _ID: Final = "^wh_[0-9a-f]{16}$"
@@ -132,49 +132,35 @@ async def create_webhook(request: Request, site: SiteParam, owner: OwnerParam) -
     """
     body = await read_body(request.scope["headers"], request.receive, limit=SMALL_BODY_BYTES_MAX)
     wanted = decode_shape(body, _WANTED)
-
-    def register(webhooks: Webhooks) -> dict[str, Any]:
-        endpoint = webhooks.register(
-            owner.id,
-            url=wanted.url,
-            types=() if wanted.types is UNSET else wanted.types,
-            after=None if wanted.after is UNSET else wanted.after,
-        )
-        return {**_show(webhooks, endpoint), "secret": endpoint.secret}
-
-    return await run_in_threadpool(_answer, site, register)
+    types = () if wanted.types is UNSET else tuple(wanted.types)
+    after = None if wanted.after is UNSET else wanted.after
+    return await run_in_threadpool(
+        _answer, site, lambda desk: desk.register(owner.id, wanted.url, types, after)
+    )
 
 
 @router.get("/v1/webhooks", response_model=answers.Webhooks, dependencies=_MANAGED)
 def list_webhooks(site: SiteParam, owner: OwnerParam) -> Response:
     """The participant's endpoints, and how each is doing."""
-    return _answer(
-        site,
-        lambda webhooks: {"rows": [_show(webhooks, each) for each in webhooks.store.list_of(owner.id)]},
-    )
+    return _answer(site, lambda desk: desk.list_rows(owner.id))
 
 
 @router.get("/v1/webhooks/{webhook}", response_model=answers.OneWebhook, dependencies=_MANAGED)
 def get_webhook(site: SiteParam, owner: OwnerParam, webhook: WebhookPath) -> Response:
     """One endpoint: where it stands, and its last failures."""
-    return _answer(site, lambda webhooks: _show(webhooks, _find(webhooks, owner, webhook)))
+    return _answer(site, lambda desk: desk.show(owner.id, webhook))
 
 
 @router.delete("/v1/webhooks/{webhook}", response_model=answers.RemovedWebhook, dependencies=_MANAGED)
 def delete_webhook(site: SiteParam, owner: OwnerParam, webhook: WebhookPath) -> Response:
     """Nothing more is delivered to the endpoint, and its secret is forgotten."""
-
-    def remove(webhooks: Webhooks) -> dict[str, Any]:
-        webhooks.remove(_find(webhooks, owner, webhook).id)
-        return {"id": webhook}
-
-    return _answer(site, remove)
+    return _answer(site, lambda desk: desk.remove(owner.id, webhook))
 
 
 @router.post("/v1/webhooks/{webhook}/enable", response_model=answers.OneWebhook, dependencies=_MANAGED)
 def enable_webhook(site: SiteParam, owner: OwnerParam, webhook: WebhookPath) -> Response:
     """The endpoint is enabled, and the entry whose turn it is is tried at once."""
-    return _answer(site, lambda webhooks: _restart(webhooks, owner, webhook, after=None))
+    return _answer(site, lambda desk: desk.restart(owner.id, webhook, None))
 
 
 @router.post(
@@ -192,44 +178,10 @@ async def redeliver_webhook(
     """
     body = await read_body(request.scope["headers"], request.receive, limit=SMALL_BODY_BYTES_MAX)
     after = decode_shape(body, _AGAIN).after
-    return await run_in_threadpool(
-        _answer, site, lambda webhooks: _restart(webhooks, owner, webhook, after=after)
-    )
+    return await run_in_threadpool(_answer, site, lambda desk: desk.restart(owner.id, webhook, after))
 
 
-def _answer(site: Site, work: Callable[[Webhooks], dict[str, Any]]) -> Response:
+def _answer(site: Site, work: Callable[[Desk], dict[str, Any]]) -> Response:
     if site.webhooks is None:
         raise Refused("NOT_FOUND")
     return encode_answer({**work(site.webhooks), "height": site.core.head.height})
-
-
-def _find(webhooks: Webhooks, owner: Role, endpoint_id: str) -> Endpoint:
-    endpoint = webhooks.store.find(endpoint_id)
-    if endpoint is None or endpoint.participant != owner.id:
-        raise Refused("NOT_FOUND")
-    return endpoint
-
-
-def _restart(webhooks: Webhooks, owner: Role, endpoint_id: str, *, after: int | None) -> dict[str, Any]:
-    webhooks.restart(_find(webhooks, owner, endpoint_id).id, after=after)
-    return _show(webhooks, _find(webhooks, owner, endpoint_id))
-
-
-def _show(webhooks: Webhooks, endpoint: Endpoint) -> dict[str, Any]:
-    """The endpoint as it is shown: everything but the secret."""
-    shown: dict[str, Any] = {
-        "attempts": endpoint.attempts,
-        "created_at": endpoint.created_at,
-        "cursor": endpoint.cursor,
-        "failures": webhooks.store.list_failures(endpoint.id),
-        "id": endpoint.id,
-        "state": endpoint.state,
-        "url": endpoint.url,
-    }
-    optional = {
-        "delivered_at": endpoint.delivered_at,
-        "next_attempt_at": endpoint.next_at,
-        "reason": endpoint.reason,
-        "types": endpoint.types,
-    }
-    return shown | {name: value for name, value in optional.items() if value}

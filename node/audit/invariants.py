@@ -56,20 +56,25 @@ def _sum_accounts(state: State) -> Counter[str]:
 
 def _find_fault(account: Account) -> str | None:
     """The rule that an account breaks, if any."""
-    lots = (*account.lots, *account.held)
+    points = [lot.points for lot in (*account.lots, *account.held)]
+    if not points:
+        return "at least one lot"
+    if min(points) <= 0:
+        return "lots of more than zero points"
+    if account.points != sum(points):
+        return "points are the sum of the lots"
+    if not (_is_in_order(account.lots) and _is_in_order(account.held)):
+        return "lots in order, none twice"
     waiting = [lot.spendable_from for lot in account.lots if lot.spendable_from]
-    rules = {
-        "at least one lot": bool(lots),
-        "lots of more than zero points": all(lot.points > 0 for lot in lots),
-        "points are the sum of the lots": account.points == sum(lot.points for lot in lots),
-        "lots in order, none twice": _is_in_order(account.lots) and _is_in_order(account.held),
-        "the first day of waiting lots": account.cooling == min(waiting, default=0),
-    }
-    return next((rule for rule, holds in rules.items() if not holds), None)
+    if account.cooling != min(waiting, default=0):
+        return "the first day of waiting lots"
+    return None
 
 
 def _is_in_order(lots: tuple[Lot, ...]) -> bool:
     """Whether lots stand by day, each kind once."""
+    if len(lots) < 2:
+        return True
     order = [(lot.expires, lot.opened, lot.series, lot.original, lot.spendable_from) for lot in lots]
     return order == sorted(set(order))
 

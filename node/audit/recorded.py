@@ -67,7 +67,7 @@ class BlockReader:
         self._ahead = ahead
         self._size = size
         self._height = height
-        self._decode_entry = _make_entry_decoder(message_type).decode
+        self._decode_entry = make_entry_decoder(message_type).decode
 
     def __iter__(self) -> Iterator[RecordedBlock]:
         """Every block. Raises `InvalidBlock` for the first leaf that cannot stand where it does."""
@@ -157,7 +157,7 @@ class BlockReader:
 _encode: Final = msgspec.json.Encoder().encode
 
 
-def _make_entry_decoder(message_type: Any) -> msgspec.json.Decoder[Any]:
+def make_entry_decoder(message_type: Any) -> msgspec.json.Decoder[Any]:
     """Reads an entry leaf down to the message in one pass; the outcome is compared and never read."""
     entry = msgspec.defstruct(
         "EntryLeaf",

@@ -12,12 +12,13 @@ from a disk or a network: leaves come from an iterator.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from contracts.rulebook import RULEBOOKS
 from ledger.errors import CommonpointError, InvalidBlock
 from ledger.executor import ExecutedBlock, Executor, Head, apply_genesis, make_tables
 from ledger.genesis import Origin, read_genesis
+from ledger.keys import SignatureJudge
 from ledger.leaves import BLOCK_START, SYSTEM_START, TRANSACTION_START
 from ledger.rule import Rulebook
 from ledger.state import Changes, State
@@ -61,7 +62,13 @@ class Replay:
         """The blocks to come. Whoever looks at them earlier puts an iterator over the same ones here."""
 
     @classmethod
-    def begin(cls, leaves: Iterable[bytes], *, rulebooks: Mapping[int, Rulebook] = RULEBOOKS) -> Replay:
+    def begin(
+        cls,
+        leaves: Iterable[bytes],
+        *,
+        rulebooks: Mapping[int, Rulebook] = RULEBOOKS,
+        judge: SignatureJudge | None = None,
+    ) -> Self:
         """A replay from the genesis on, over a state that begins empty. Raises `InvalidBlock`."""
         iterator = iter(leaves)
         genesis, ahead = read_genesis_leaves(iterator)
@@ -77,11 +84,11 @@ class Replay:
             iterator,
             ahead=ahead,
             origin=origin,
-            executor=Executor(state=state, origin=origin, rulebook=rulebook),
+            executor=Executor(state=state, origin=origin, rulebook=rulebook, judge=judge),
         )
 
     @classmethod
-    def resume(cls, leaves: Iterable[bytes], *, origin: Origin, executor: Executor) -> Replay:
+    def resume(cls, leaves: Iterable[bytes], *, origin: Origin, executor: Executor) -> Self:
         """A replay of the blocks after the executor's head, whose state the caller vouches for."""
         iterator = iter(leaves)
         return cls(iterator, ahead=next(iterator, None), origin=origin, executor=executor)

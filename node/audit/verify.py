@@ -14,16 +14,20 @@ The first leaf that fails is named. Leaves after the newest stored checkpoint (a
 cut off, has signed for them only in memory) go through (3) and (5) and are counted apart. What cannot be seen
 from one copy is not claimed: that the log was not cut back to an older checkpoint, or shown to others
 differently, is for whoever keeps an earlier checkpoint, or witnesses.
+
+Several processes take the same steps together (`node.audit.together`). If they all find everything as in a
+good ledger, that is the verdict; whatever else they find, one process goes through the steps in their order
+and says what it is.
 """
 
 from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from time import perf_counter
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ledger.codec import from_base64url
 from ledger.errors import InvalidBlock, InvariantBroken, Refused, Unverified
@@ -33,13 +37,17 @@ from ledger.log.note import Checkpoint, VerifierKey, parse_checkpoint, split_not
 from ledger.log.policy import Policy, format_policy, verify_checkpoint
 from ledger.state import State
 from ledger.transaction import KEY_TABLE, RegisteredKey
+from node.audit.crew import Crew
 from node.audit.hashes import HashedLeaves
 from node.audit.invariants import verify_invariants
+from node.audit.preparing import Irregular, Prepared
 from node.audit.replay import Replay
 from node.audit.report import FirstBad, Report
 from node.audit.signatures import SignatureChecker
 from node.audit.sources import LeafSource
 from node.audit.stored import StoredComparison, StoredViews
+from node.audit.tasks import Opening, Terms
+from node.audit.together import BundleTree, LaterJudge, OptimisticReplay, PreparedBlocks
 
 Progress = Callable[[int, int], None]
 """Called with how many leaves are verified, and of how many."""
@@ -58,23 +66,44 @@ class Expected(NamedTuple):
     """Its copy of the policy of epoch 0."""
 
 
+WORTH_SHARING = 20_000
+"""A log with fewer leaves is verified before other processes have started."""
+_FINDINGS: Final = (InvalidBlock, Unverified, Refused, InvariantBroken)
+
+
 def verify_ledger(
     source: LeafSource,
     *,
     expected: Expected = Expected(),  # noqa: B008 - a NamedTuple of None
     stored: StoredViews | None = None,
+    opening: Opening | None = None,
+    processes: int = 1,
     progress: Progress = lambda _done, _total: None,
 ) -> Report:
-    """What the audit found. Raises only where it could not be run (`SourceUnavailable`)."""
-    audit = _Audit(source, expected=expected, stored=stored, progress=progress)
+    """What the audit found, which does not depend on how many processes look for it.
+
+    ``opening`` lets each of them read the source itself. Raises only where the audit could not be run
+    (`SourceUnavailable`).
+    """
     started = perf_counter()
     with _collector_paused():
-        try:
-            audit.run()
-        except (InvalidBlock, Unverified, Refused, InvariantBroken) as error:
-            audit.report.first_bad = FirstBad.of(error)
-    audit.report.finish(seconds=perf_counter() - started)
-    return audit.report
+        report: Report | None = None
+        if processes > 1:
+            audit = _Audit(source, expected=expected, stored=stored, progress=progress)
+            # Whatever was found, and wherever: it is found again in its order, one step after the other.
+            with suppress(*_FINDINGS, Irregular):
+                if audit.run_together(opening, workers=processes - 1):
+                    report = audit.report
+            del audit
+        if report is None:
+            audit = _Audit(source, expected=expected, stored=stored, progress=progress)
+            report = audit.report
+            try:
+                audit.run(is_alone=processes == 1)
+            except _FINDINGS as error:
+                report.first_bad = FirstBad.of(error)
+    report.finish(seconds=perf_counter() - started)
+    return report
 
 
 class _Audit:
@@ -89,13 +118,9 @@ class _Audit:
         self._progress = progress
         self.report = Report()
 
-    def run(self) -> None:
+    def run(self, *, is_alone: bool) -> None:
         """All steps; the checkpoint is read first and believed last."""
-        note = self._source.read_checkpoint()
-        if not note:
-            raise Unverified("CHECKPOINT_MISSING")
-        claimed = parse_checkpoint(split_note(note)[0])
-        self.report.chain = claimed.origin
+        note, claimed = self._read_checkpoint()
         size = self._read_size(claimed)
         # A log may have grown since its checkpoint was stored. One that has shrunk is told by what is
         # missing.
@@ -111,16 +136,65 @@ class _Audit:
         self._check_origin(replay.origin, claimed)
         self._check_checkpoint(note, replay.origin)
         comparison = self._compare_stored(replay, claimed.size)
-        with SignatureChecker() as checker:
-            replay.blocks = checker.read_ahead(
-                replay.blocks, chain=replay.origin.chain, find_public=partial(_find_public, replay.state)
-            )
+        with nullcontext() if is_alone else SignatureChecker() as checker:
+            if checker is not None:
+                replay.blocks = checker.read_ahead(
+                    replay.blocks, chain=replay.origin.chain, find_public=partial(_find_public, replay.state)
+                )
             self._replay(replay, comparison)
-        self._check_root(leaves, claimed)
-        verify_invariants(replay.state)  # (6)
-        if comparison is not None:
-            comparison.finish(replay.size, leaves.tiles)
-            self.report.records, self.report.rows = comparison.records, comparison.rows
+        self._check_root(leaves.signed_root, claimed)
+        self._finish(replay, comparison, tiles=leaves.tiles)
+
+    def run_together(self, opening: Opening | None, *, workers: int) -> bool:
+        """All steps, with (3) and the signatures of (5) in worker processes; False where it is not worth it.
+
+        Raises `Irregular` or a finding, and either says no more than that something is not as it has to
+        be.
+        """
+        source = self._source
+        note, claimed = self._read_checkpoint()
+        size = self._read_size(claimed)
+        if size < WORTH_SHARING:
+            return False
+        beginning = HashedLeaves(
+            source, size=size, signed_size=claimed.size, has_partial_tiles=source.has_partial_tiles
+        )
+        judge = LaterJudge()
+        replay = OptimisticReplay.begin(beginning, judge=judge)
+        self._check_origin(replay.origin, claimed)
+        self._check_checkpoint(note, replay.origin)
+        comparison = self._compare_stored(replay, claimed.size)
+        tree = BundleTree(source, size=size, signed_size=claimed.size)
+        terms = Terms(
+            rulebook=replay.rulebook.version,
+            size=size,
+            signed_size=claimed.size,
+            has_partial_tiles=source.has_partial_tiles,
+            opening=opening,
+        )
+
+        def take(prepared: Prepared) -> None:
+            tree.extend(prepared)
+            self._progress(tree.leaves, size)
+
+        with Crew(source, terms, workers=workers) as crew:
+            blocks = PreparedBlocks(crew.read_prepared(), genesis_size=replay.size, judge=judge, take=take)
+            replay.blocks, replay.judge, replay.ask = iter(blocks), judge, crew.ask
+            self._replay(replay, comparison)
+            tree.finish(has_partial_tiles=source.has_partial_tiles)
+            self._check_root(tree.signed_root, claimed)
+            self._finish(replay, comparison, tiles=tree.tiles)
+            crew.finish()
+        return True
+
+    def _read_checkpoint(self) -> tuple[str, Checkpoint]:
+        """The newest checkpoint, and what it claims."""
+        note = self._source.read_checkpoint()
+        if not note:
+            raise Unverified("CHECKPOINT_MISSING")
+        claimed = parse_checkpoint(split_note(note)[0])
+        self.report.chain = claimed.origin
+        return note, claimed
 
     def _read_size(self, claimed: Checkpoint) -> int:
         stored = self._source.read_size()
@@ -178,10 +252,17 @@ class _Audit:
             if comparison is not None:
                 comparison.take(block)
 
-    def _check_root(self, leaves: HashedLeaves, claimed: Checkpoint) -> None:
+    def _finish(self, replay: Replay, comparison: StoredComparison | None, *, tiles: int) -> None:
+        """(6), and what is left of (7)."""
+        verify_invariants(replay.state)
+        if comparison is not None:
+            comparison.finish(replay.size, tiles)
+            self.report.records, self.report.rows = comparison.records, comparison.rows
+
+    def _check_root(self, root: bytes | None, claimed: Checkpoint) -> None:
         """(4) What is signed is what is stored."""
-        if leaves.signed_root != claimed.root:
-            found = None if leaves.signed_root is None else leaves.signed_root.hex()
+        if root != claimed.root:
+            found = None if root is None else root.hex()
             raise Unverified("CHECKPOINT_ROOT", size=claimed.size, expected=claimed.root.hex(), found=found)
 
 

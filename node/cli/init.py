@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from node.cli.tell import tell
+
+
+class StoreKind(StrEnum):
+    """What can keep a ledger."""
+
+    SQLITE = "sqlite"
+    POSTGRESQL = "postgresql"
 
 
 def init(
@@ -30,10 +38,13 @@ def init(
         bool,
         typer.Option("--simulated", help="Time is told, not taken from the clock: for trials, for ever."),
     ] = False,
+    store: Annotated[
+        StoreKind, typer.Option(help="What keeps the ledger: files in DIR, or a PostgreSQL database.")
+    ] = StoreKind.SQLITE,
     time: Annotated[int | None, typer.Option(help="Milliseconds UTC before which no block is.")] = None,
 ) -> None:
     """Begin a ledger in DIR: genesis, policy, and encrypted keys for the operator and the log."""
-    from node.config import init_data_dir, read_participant
+    from node.config import ADDRESS_VARIABLE, POSTGRESQL_FILE, init_data_dir, read_participant
     from node.core import get_system_time
 
     config = init_data_dir(
@@ -46,6 +57,7 @@ def init(
         currency=currency,
         utc_offset_minutes=utc_offset_minutes,
         parameters=dict(_read_parameter(each) for each in parameter or ()),
+        store=store.value,
         time=get_system_time() if time is None else time,
     )
     typer.echo(config.origin.chain)
@@ -55,6 +67,11 @@ def init(
         tell(
             f"Its keys are opened by {config.keys / 'passphrase'}: whoever takes the whole folder has both. "
             "Set COMMONPOINT_PASSPHRASE before init to keep them apart."
+        )
+    if store is StoreKind.POSTGRESQL:
+        tell(
+            f"Before the first start, write the database's address to {directory / POSTGRESQL_FILE} "
+            f"or set {ADDRESS_VARIABLE}."
         )
     tell(f"Next: commonpoint node --data {directory}")
 

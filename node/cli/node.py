@@ -35,6 +35,15 @@ def node(
             " addresses (requests without a token from one address); 0 is no limit; repeatable.",
         ),
     ] = None,
+    workers: Annotated[
+        int,
+        typer.Option(
+            help="Processes of their own for the API and for DIR/core.sock; 0: the API in the node's own.",
+            min=0,
+            max=64,
+            envvar="COMMONPOINT_WORKERS",
+        ),
+    ] = 0,
     webhooks_to_private: Annotated[
         bool,
         typer.Option(
@@ -55,6 +64,7 @@ def node(
         origins=origin or (),
         limits=limit or (),
         webhooks_to_private=webhooks_to_private,
+        workers=workers,
         announce=_announce,
     )
     tell("stopped")

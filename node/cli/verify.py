@@ -6,10 +6,11 @@ audit could not be run, so nothing is known.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from ledger.log.policy import Policy
     from node.audit.report import Report
     from node.audit.verify import Progress
+
+PROCESSES_MAX: Final = 4
+"""More are taken only where they are asked for: one executes, and three keep it busy."""
 
 
 def verify(
@@ -32,6 +36,10 @@ def verify(
     token: Annotated[
         str | None, typer.Option(help="An auditor's token, for --url.", envvar="COMMONPOINT_TOKEN")
     ] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many processes verify; as many as there are cores, up to 4."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The report as one JSON object.")] = False,
 ) -> None:
     """Re-execute the whole history and compare every byte, trusting nothing the node says."""
@@ -39,13 +47,22 @@ def verify(
         raise typer.BadParameter("give one of --data DIR and --url URL")
     from node import auditing
 
+    if processes is None:
+        processes = min(os.cpu_count() or 1, PROCESSES_MAX)
     believed = None if policy is None else _read_policy(policy)
     with _show_progress() as progress:
         if data is not None:
-            report = auditing.audit_data_dir(data, policy=believed, chain=chain, progress=progress)
+            report = auditing.audit_data_dir(
+                data, policy=believed, chain=chain, processes=processes, progress=progress
+            )
         else:
             report = auditing.audit_url(
-                url or "", token=token, policy=believed, chain=chain, progress=progress
+                url or "",
+                token=token,
+                policy=believed,
+                chain=chain,
+                processes=processes,
+                progress=progress,
             )
     if as_json:
         typer.echo(report.to_json())

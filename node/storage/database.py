@@ -1,32 +1,30 @@
-"""Opening the database so that a commit means the disk has it.
+"""A database as the rest of the storage sees it: what can be asked of it, whichever makes keep it.
 
-SQLite runs with a write-ahead log and ``synchronous=FULL``; both are set on every connection, read back and
-checked, because a pragma that does not take is silent. Power-loss enumeration found acknowledged commits lost
-with NORMAL and none with FULL. A database that cannot promise this is not opened.
+Most of it is said in SQL that both makes read, with ``?`` where a value goes. What each does in a way of its
+own (many rows at once, opening, closing) is a method here, and has its home in `node.storage.sqlite` and
+`node.storage.postgresql`; nothing outside them asks which one it is.
+
+Either promises that a transaction of `begin` is on the disk when it ends well. One that cannot is not opened.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Final
 from weakref import WeakSet
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, CursorResult, Engine, MetaData, Table
 
-from ledger.codec import encode
-from ledger.errors import InvariantBroken
-
-_PRAGMAS = {
-    "journal_mode": ("WAL", "wal"),
-    "synchronous": ("FULL", 2),
-    "foreign_keys": ("ON", 1),
-    "trusted_schema": ("OFF", 0),
-}
+Record = tuple[str, bytes]
+"""A state record as stored: key, value."""
 
 
-_ROWS_AT_A_TIME = 4_096
+Rows = CursorResult[*tuple[Any, ...]]
+"""What a statement brought."""
+SCHEMA_MARK: Final = "schema"
 
 
 class Readers:
@@ -59,39 +57,74 @@ class Readers:
             self._all.clear()
 
 
-def write_rows(connection: Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Run a statement over many rows, given to it as one JSON array that it reads with ``json_each(?)``.
+class Database(ABC):
+    """One of a ledger's two databases: the log or the views."""
 
-    Row by row the driver would take and release the interpreter's lock each time, and a thread that writes
-    beside a busy one would wait for it at every row. Like this it lets go of it for thousands of rows.
-    """
-    for start in range(0, len(rows), _ROWS_AT_A_TIME):
-        data = encode(rows[start : start + _ROWS_AT_A_TIME]).decode()
-        connection.exec_driver_sql(statement, (data,))
+    def __init__(self, engine: Engine, *, name: str) -> None:
+        self.engine = engine
+        self.readers = Readers(engine)
+        self.name = name
 
+    @abstractmethod
+    def create(self, tables: MetaData, *, version: int) -> None:
+        """Where there was nothing the tables are there, marked as of this version: all of it or nothing."""
 
-def open_sqlite(path: Path) -> Engine:
-    """An engine over one SQLite file whose every connection keeps the promises above."""
-    engine = create_engine(
-        f"sqlite:///{path}", connect_args={"check_same_thread": False, "timeout": 30}, max_overflow=-1
-    )
+    @abstractmethod
+    def begin(self) -> AbstractContextManager[Connection]:
+        """A transaction: all of it is durable when the block ends, none of it where that raises."""
 
-    @event.listens_for(engine, "connect")
-    def _prepare(connection: Any, _record: Any) -> None:
-        # The driver's own implicit transactions are switched off; SQLAlchemy's `begin` below is the only one.
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA cache_size=-65536")
-        for name, (wanted, expected) in _PRAGMAS.items():
-            cursor.execute(f"PRAGMA {name}={wanted}")
-            (found,) = cursor.execute(f"PRAGMA {name}").fetchone()
-            if found != expected:
-                raise InvariantBroken("DATABASE_NOT_DURABLE", pragma=name, expected=expected, found=found)
-        cursor.close()
+    @abstractmethod
+    def run(self, connection: Connection, statement: str, *values: Any) -> Rows:
+        """A statement within a transaction."""
 
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Any) -> None:
-        if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
-            connection.exec_driver_sql("BEGIN")
+    def mark(self, connection: Connection, name: str, value: int) -> None:
+        """A number under a name, in the place of what stood there."""
+        self.run(
+            connection,
+            "INSERT INTO mark (name, value) VALUES (?, ?)"
+            " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            name,
+            value,
+        )
 
-    return engine
+    def read_mark(self, name: str) -> int | None:
+        """The number under a name, or None."""
+        row = self.ask("SELECT value FROM mark WHERE name = ?", name).one_or_none()
+        return None if row is None else int(row[0])
+
+    def ask(self, statement: str, *values: Any) -> Rows:
+        """A statement on this thread's own connection: what is committed by then."""
+        return self.run(self.readers.get(), statement, *values)
+
+    def fetch(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """The rows that `ask` brings, as plain tuples: for what is asked with every transaction."""
+        return [tuple(row) for row in self.ask(statement, *values)]
+
+    @abstractmethod
+    def insert(self, connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+        """New rows, of all the table's columns in their order. One that is there already fails."""
+
+    @abstractmethod
+    def insert_missing(self, connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+        """The same; those that are there already stay."""
+
+    @abstractmethod
+    def put(self, connection: Connection, table: Table, records: Sequence[Record]) -> None:
+        """These records of a state table, in the place of those with the same keys."""
+
+    @abstractmethod
+    def remove(self, connection: Connection, table: Table, keys: Sequence[str]) -> None:
+        """No records of a state table under these keys."""
+
+    @abstractmethod
+    def load(self, connection: Connection, table: Table, keys: Sequence[str]) -> Iterable[Record]:
+        """The records of a state table under these keys that exist."""
+
+    def close(self) -> None:
+        """Everything is brought home, and nothing held any more."""
+        self.dispose()
+
+    def dispose(self) -> None:
+        """Nothing is held any more, whatever state it is in."""
+        self.readers.close()
+        self.engine.dispose()

@@ -9,101 +9,121 @@ anything, and nothing here is on the path of an answer.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Engine
+from sqlalchemy import Connection
 
 from ledger.codec import encode
+from ledger.errors import InvariantBroken
 from ledger.state import DUE_TABLE
-from node.storage.database import Readers, write_rows
+from node.storage.database import Database
 from node.storage.lookups import LookupRows
 from node.storage.schema import Schema
 from node.storage.sweep import Sweep
 
-_FOLD = "fold"
+_FOLD: Final = "fold"
+_WRITER: Final = "writer"
+"""Under this name stands the claim of the process that writes."""
 
 
 class FoldStore:
     """Folded records: a `ledger.state.RecordSource`, and the writer of the fold."""
 
-    def __init__(
-        self, engine: Engine, readers: Readers, schema: Schema, tables: Mapping[str, Any], sweep: Sweep
-    ) -> None:
-        self._engine = engine
-        self._readers = readers
+    def __init__(self, database: Database, schema: Schema, tables: Mapping[str, Any], sweep: Sweep) -> None:
+        self._database = database
         self._schema = schema
         self._sweep = sweep
+        self._claim: int | None = None
         self._decoders = {name: msgspec.json.Decoder(kind) for name, kind in tables.items()}
 
     def load(self, wanted: Mapping[str, Sequence[str]]) -> list[tuple[str, str, Any]]:
         """The (table, key, record) of those that exist."""
         found: list[tuple[str, str, Any]] = []
-        connection = self._readers.get()
+        connection = self._database.readers.get()
         for table, keys in wanted.items():
             decode = self._decoders[table].decode
-            rows = connection.exec_driver_sql(
-                f"SELECT key, value FROM state_{table} WHERE key IN (SELECT value FROM json_each(?))",
-                (json.dumps(list(keys)),),
-            )
+            rows = self._database.load(connection, self._schema.state[table], keys)
             found += [(table, key, decode(value)) for key, value in rows]
         return found
 
     def first_due(self, *, before: str, limit: int) -> list[str]:
         """The folded keys of the due table below ``before``, in order, at most ``limit``."""
-        connection = self._readers.get()
-        rows = connection.exec_driver_sql(
-            f"SELECT key FROM state_{DUE_TABLE} WHERE key < ? ORDER BY key LIMIT ?",
-            (before, limit),
+        rows = self._database.ask(
+            f"SELECT key FROM state_{DUE_TABLE} WHERE key < ? ORDER BY key LIMIT ?", before, limit
         )
         return [row[0] for row in rows]
 
     def list_records(self, table: str) -> list[tuple[str, Any]]:
         """Every folded record of a table, in key order."""
         decode = self._decoders[table].decode
-        connection = self._readers.get()
-        rows = connection.exec_driver_sql(f"SELECT key, value FROM state_{table} ORDER BY key")
+        rows = self._database.ask(f"SELECT key, value FROM state_{table} ORDER BY key")
         return [(key, decode(value)) for key, value in rows]
 
     def read_mark(self) -> int | None:
         """The tree size that state and look-ups stand for, or None before the first fold."""
-        connection = self._readers.get()
-        row = connection.exec_driver_sql("SELECT value FROM mark WHERE name = ?", (_FOLD,)).one_or_none()
-        return None if row is None else int(row[0])
+        return self._database.read_mark(_FOLD)
 
     def fold(self, *, size: int, changes: Mapping[str, Mapping[str, Any]], lookups: LookupRows) -> None:
-        """State and look-ups stand for ``size`` leaves now."""
-        with self._engine.begin() as connection:
-            for table, records in sorted(changes.items()):
+        """State and look-ups stand for ``size`` leaves now. A record may be given as it will be stored."""
+        database = self._database
+        with database.begin() as connection:
+            self._check_claim(connection)
+            for name, records in sorted(changes.items()):
+                table = self._schema.state[name]
                 # In key order: neighbours share pages.
                 keys = sorted(records)
-                written = [(key, encode(records[key]).decode()) for key in keys if records[key] is not None]
-                removed = [(key,) for key in keys if records[key] is None]
-                write_rows(
-                    connection,
-                    f"INSERT INTO state_{table} (key, value)"
-                    " SELECT value ->> 0, CAST(value ->> 1 AS BLOB) FROM json_each(?) WHERE true"
-                    " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                    written,
-                )
-                write_rows(
-                    connection,
-                    f"DELETE FROM state_{table} WHERE key IN (SELECT value ->> 0 FROM json_each(?))",
-                    removed,
-                )
-            self._sweep.run(connection, changes)
-            lookups.write(connection)
-            connection.exec_driver_sql(
-                "INSERT INTO mark (name, value) VALUES (?, ?) "
-                "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-                (_FOLD, size),
-            )
+                written = [
+                    (key, record if type(record) is bytes else encode(record))
+                    for key in keys
+                    if (record := records[key]) is not None
+                ]
+                database.put(connection, table, written)
+                if len(written) < len(keys):
+                    database.remove(connection, table, [key for key in keys if records[key] is None])
+            self._sweep.run(database, connection, self._schema, changes)
+            lookups.write(database, connection, self._schema)
+            database.mark(connection, _FOLD, size)
+
+    def claim(self) -> int:
+        """Nobody else writes here from now on: whoever did, and may not be gone yet, fails at its next fold.
+
+        The number to go on with in another process.
+        """
+        with self._database.begin() as connection:
+            # Written first and read then: so it waits for a fold that is under way.
+            self._database.run(connection, "UPDATE mark SET value = value + 1 WHERE name = ?", _WRITER)
+            row = self._database.run(
+                connection, "SELECT value FROM mark WHERE name = ?", _WRITER
+            ).one_or_none()
+            claim = int(row[0]) if row is not None else 1
+            if row is None:
+                self._database.mark(connection, _WRITER, claim)
+        self.hold_claim(claim)
+        return claim
+
+    def hold_claim(self, claim: int) -> None:
+        """Every fold from now on is written under this claim, or not at all."""
+        self._claim = claim
+
+    def _check_claim(self, connection: Connection) -> None:
+        if self._claim is None:
+            return
+        held = self._database.run(
+            connection, "UPDATE mark SET value = value WHERE name = ? AND value = ?", _WRITER, self._claim
+        )
+        if held.rowcount != 1:
+            raise InvariantBroken("FOLD_WRITER_REPLACED", claim=self._claim)
+
+    def decode(self, table: str, value: bytes) -> Any:
+        """A stored record as it is in memory."""
+        return self._decoders[table].decode(value)
 
     def clear(self) -> None:
         """Everything folded is gone; the next start makes it again from the log."""
-        with self._engine.begin() as connection:
+        database = self._database
+        with database.begin() as connection:
             for table in self._schema.folded:
-                connection.exec_driver_sql(f"DELETE FROM {table.name}")
-            connection.exec_driver_sql("DELETE FROM mark WHERE name = ?", (_FOLD,))
+                database.run(connection, f"DELETE FROM {table.name}")
+            database.run(connection, "DELETE FROM mark WHERE name = ?", _FOLD)

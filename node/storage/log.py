@@ -3,37 +3,40 @@
 `append` writes a block's leaves, its place and the tiles it filled in one database transaction: that is the
 commit. A crash before it leaves nothing of the block, a crash after it leaves all. What was appended is read
 back against its hashes before a checkpoint is signed over it. Leaves are kept as they stand in C2SP entry
-bundles, so serving one is a concatenation.
+bundles, packed where that saves room (`node.storage.packing`), so serving one is a concatenation.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
-from ledger.errors import InvariantBroken
+from ledger.errors import InvariantBroken, Unverified
 from ledger.executor import ExecutedBlock
 from ledger.leaves import BLOCK_START
 from ledger.log.merkle import compute_leaf_hashes
-from ledger.log.tiles import TILE_WIDTH, FullTile, HashTree, decode_bundle, encode_bundle
-from node.storage.database import Readers
+from ledger.log.tiles import TILE_LEVELS, TILE_WIDTH, FullTile, HashTree, decode_bundle, encode_bundle
+from node.storage.database import Database
+from node.storage.packing import pack, unpack
+from node.storage.schema import Schema
 
 
 class LogStore:
     """Segments, tiles, blocks and the newest checkpoint."""
 
-    def __init__(self, engine: Engine, readers: Readers) -> None:
-        self._engine = engine
-        self._readers = readers
-        with engine.connect() as connection:
-            self.size = self._read_size(connection)
+    def __init__(self, database: Database, schema: Schema) -> None:
+        self._database = database
+        self._schema = schema
+        self._ask = database.ask
+        self._run = database.run
+        self.size = self._read_size()
         """Leaves that are durable."""
         self._held: dict[tuple[int, int], bytes] = {}
 
     def append_genesis(self, leaves: Sequence[bytes]) -> None:
         """The leaves before the first block are durable."""
-        with self._engine.begin() as connection:
+        with self._database.begin() as connection:
             self._write_leaves(connection, 0, leaves)
             self._write_tiles(connection, HashTree().extend(compute_leaf_hashes(leaves)))
         self.size = len(leaves)
@@ -49,11 +52,14 @@ class LogStore:
         """
         if block.first != self.size:
             raise InvariantBroken("APPEND_OUT_OF_PLACE", expected=self.size, found=block.first)
-        with self._engine.begin() as connection:
+        with self._database.begin() as connection:
             self._write_leaves(connection, block.first, block.leaves)
-            connection.exec_driver_sql(
+            self._run(
+                connection,
                 "INSERT INTO block (last, height, time) VALUES (?, ?, ?)",
-                (block.head.size - 1, block.head.height, block.time),
+                block.head.size - 1,
+                block.head.height,
+                block.time,
             )
             self._write_tiles(connection, tiles)
         self.size = block.head.size
@@ -63,7 +69,15 @@ class LogStore:
 
         Raises `InvariantBroken`.
         """
-        if self.read_leaves(first, first + len(leaves)) != list(leaves):
+        end = first + len(leaves)
+        rows = self._ask(
+            "SELECT first, data FROM segment WHERE first >= ? AND first < ? ORDER BY first", first, end
+        ).all()
+        try:
+            found = [(row[0], unpack(row[1])) for row in rows]
+        except Unverified as error:
+            raise InvariantBroken("READ_BACK_DIFFERS", first=first, reason=error.code) from None
+        if found != list(_cut(first, leaves)):
             raise InvariantBroken("READ_BACK_DIFFERS", first=first, leaves=len(leaves))
 
     def cut_torn_tail(self, *, genesis_size: int, signed_size: int) -> int:
@@ -71,8 +85,8 @@ class LogStore:
 
         One database transaction a block cannot tear; a file copied while it was written can.
         """
-        with self._engine.begin() as connection:
-            row = connection.exec_driver_sql("SELECT max(last) FROM block").one()
+        with self._database.begin() as connection:
+            row = self._run(connection, "SELECT max(last) FROM block").one()
             whole = genesis_size if row[0] is None else row[0] + 1
             if row[0] is not None and not self.read_leaf(row[0]).startswith(BLOCK_START):
                 raise InvariantBroken("BLOCK_LEAF_MISSING", index=row[0])
@@ -82,11 +96,16 @@ class LogStore:
             if torn > 0:
                 first_bundle = whole - whole % TILE_WIDTH
                 kept = self.read_leaves(first_bundle, whole)
-                connection.exec_driver_sql("DELETE FROM segment WHERE first >= ?", (first_bundle,))
+                self._run(connection, "DELETE FROM segment WHERE first >= ?", first_bundle)
                 self._write_leaves(connection, first_bundle, kept)
-                connection.exec_driver_sql(
-                    "DELETE FROM tile WHERE (position + 1) << (8 * level + 8) > ?", (whole,)
-                )
+                for level in range(TILE_LEVELS):
+                    # The tiles of this level that span a leaf from ``whole`` on.
+                    self._run(
+                        connection,
+                        "DELETE FROM tile WHERE level = ? AND position >= ?",
+                        level,
+                        whole >> (TILE_LEVELS * (level + 1)),
+                    )
         self.size = whole
         return max(torn, 0)
 
@@ -97,15 +116,14 @@ class LogStore:
     def read_leaves(self, first: int, end: int) -> list[bytes]:
         """The leaves [first, end), which must be there."""
         start = self._segment_start(first)
-        connection = self._readers.get()
-        rows = connection.exec_driver_sql(
-            "SELECT first, data FROM segment WHERE first >= ? AND first < ? ORDER BY first", (start, end)
+        rows = self._ask(
+            "SELECT first, data FROM segment WHERE first >= ? AND first < ? ORDER BY first", start, end
         ).all()
         leaves: list[bytes] = []
         for position, data in rows:
             if position != start + len(leaves):
                 raise InvariantBroken("LEAVES_MISSING", index=start + len(leaves), found=position)
-            leaves += decode_bundle(data)
+            leaves += decode_bundle(unpack(data))
         if start + len(leaves) < end:
             raise InvariantBroken("LEAVES_MISSING", index=start + len(leaves), end=end)
         return leaves[first - start : end - start]
@@ -115,12 +133,10 @@ class LogStore:
         first = index * TILE_WIDTH
         if not 1 <= width <= TILE_WIDTH or index < 0 or first + width > self.size:
             return None
-        connection = self._readers.get()
-        rows = connection.exec_driver_sql(
-            "SELECT data FROM segment WHERE first >= ? AND first < ? ORDER BY first",
-            (first, first + width),
+        rows = self._ask(
+            "SELECT data FROM segment WHERE first >= ? AND first < ? ORDER BY first", first, first + width
         ).all()
-        data = b"".join(row[0] for row in rows)
+        data = b"".join(unpack(row[0]) for row in rows)
         return (
             data
             if first + TILE_WIDTH <= self.size and width == TILE_WIDTH
@@ -129,10 +145,7 @@ class LogStore:
 
     def read_tile(self, level: int, index: int) -> bytes | None:
         """A full hash tile, or None."""
-        connection = self._readers.get()
-        row = connection.exec_driver_sql(
-            "SELECT data FROM tile WHERE level = ? AND position = ?", (level, index)
-        ).one_or_none()
+        row = self._ask("SELECT data FROM tile WHERE level = ? AND position = ?", level, index).one_or_none()
         return None if row is None else bytes(row[0])
 
     def read_full_tile(self, level: int, index: int) -> bytes:
@@ -144,68 +157,57 @@ class LogStore:
 
     def list_tiles(self) -> Iterator[tuple[int, int, bytes]]:
         """Every stored tile: level, position, data."""
-        connection = self._readers.get()
-        for row in connection.exec_driver_sql("SELECT level, position, data FROM tile"):
+        for row in self._ask("SELECT level, position, data FROM tile"):
             yield row[0], row[1], row[2]
 
     def find_block(self, index: int) -> tuple[int, int, int] | None:
         """Index of the first block leaf from ``index`` on, its height and its time; or None."""
-        connection = self._readers.get()
-        row = connection.exec_driver_sql(
-            "SELECT last, height, time FROM block WHERE last >= ? ORDER BY last LIMIT 1", (index,)
+        row = self._ask(
+            "SELECT last, height, time FROM block WHERE last >= ? ORDER BY last LIMIT 1", index
         ).one_or_none()
         return None if row is None else (row[0], row[1], row[2])
 
     def list_blocks(self) -> list[tuple[int, int, int]]:
         """Every block: index of its leaf, height, time."""
-        connection = self._readers.get()
-        rows = connection.exec_driver_sql("SELECT last, height, time FROM block ORDER BY last").all()
+        rows = self._ask("SELECT last, height, time FROM block ORDER BY last").all()
         return [(row[0], row[1], row[2]) for row in rows]
 
     def write_note(self, size: int, text: str) -> None:
         """The newest signed checkpoint, which replaces the one before."""
-        with self._engine.begin() as connection:
-            connection.exec_driver_sql("DELETE FROM note")
-            connection.exec_driver_sql("INSERT INTO note (size, text) VALUES (?, ?)", (size, text))
+        with self._database.begin() as connection:
+            self._run(connection, "DELETE FROM note")
+            self._run(connection, "INSERT INTO note (size, text) VALUES (?, ?)", size, text)
 
     def read_note(self) -> tuple[int, str] | None:
         """The newest stored checkpoint and its size."""
-        connection = self._readers.get()
-        row = connection.exec_driver_sql(
-            "SELECT size, text FROM note ORDER BY size DESC LIMIT 1"
-        ).one_or_none()
+        row = self._ask("SELECT size, text FROM note ORDER BY size DESC LIMIT 1").one_or_none()
         return None if row is None else (row[0], row[1])
 
     def _write_leaves(self, connection: Connection, first: int, leaves: Sequence[bytes]) -> None:
         """Cut at bundle borders, so that a bundle is whole rows."""
-        rows = []
-        position = 0
-        while position < len(leaves):
-            room = TILE_WIDTH - (first + position) % TILE_WIDTH
-            rows.append((first + position, encode_bundle(leaves[position : position + room])))
-            position += room
-        if rows:
-            connection.exec_driver_sql("INSERT INTO segment (first, data) VALUES (?, ?)", rows)
+        rows = [(place, pack(bundle)) for place, bundle in _cut(first, leaves)]
+        self._database.insert(connection, self._schema.segment, rows)
 
-    @staticmethod
-    def _write_tiles(connection: Connection, tiles: Sequence[FullTile]) -> None:
-        if tiles:
-            connection.exec_driver_sql(
-                "INSERT INTO tile (level, position, data) VALUES (?, ?, ?)",
-                [(tile.level, tile.index, tile.data) for tile in tiles],
-            )
+    def _write_tiles(self, connection: Connection, tiles: Sequence[FullTile]) -> None:
+        rows = [(tile.level, tile.index, tile.data) for tile in tiles]
+        self._database.insert(connection, self._schema.tile, rows)
 
     def _segment_start(self, index: int) -> int:
         """Where the row that holds this leaf begins."""
-        connection = self._readers.get()
-        row = connection.exec_driver_sql("SELECT max(first) FROM segment WHERE first <= ?", (index,)).one()
+        row = self._ask("SELECT max(first) FROM segment WHERE first <= ?", index).one()
         if row[0] is None:
             raise InvariantBroken("LEAVES_MISSING", index=index)
         return int(row[0])
 
-    @staticmethod
-    def _read_size(connection: Connection) -> int:
-        row = connection.exec_driver_sql(
-            "SELECT first, data FROM segment ORDER BY first DESC LIMIT 1"
-        ).one_or_none()
-        return 0 if row is None else row[0] + len(decode_bundle(row[1]))
+    def _read_size(self) -> int:
+        row = self._ask("SELECT first, data FROM segment ORDER BY first DESC LIMIT 1").one_or_none()
+        return 0 if row is None else row[0] + len(decode_bundle(unpack(row[1])))
+
+
+def _cut(first: int, leaves: Sequence[bytes]) -> Iterator[tuple[int, bytes]]:
+    """The leaves from ``first`` on as parts of bundles, none of them across a border: index, bytes."""
+    position = 0
+    while position < len(leaves):
+        room = TILE_WIDTH - (first + position) % TILE_WIDTH
+        yield first + position, encode_bundle(leaves[position : position + room])
+        position += room

@@ -1,4 +1,4 @@
-"""The tables of one ledger, for SQLite now and PostgreSQL later: one schema in SQLAlchemy Core.
+"""The tables of one ledger, in SQLite or PostgreSQL: one schema in SQLAlchemy Core.
 
 The *log* is `segment`, `block`, `tile` and `note`: appended, never changed, and the only thing that must not
 be lost. The *views* are folded from it and stand for the tree size in their `mark`: one `state_…` table a
@@ -17,7 +17,7 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Table, Text
 from sqlalchemy.types import TypeEngine
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 SEGMENT_BITS: Final = 20
 """Look-ups are keyed by index >> 20 first."""
 
@@ -31,6 +31,11 @@ def _integer() -> TypeEngine[Any]:
     return BigInteger().with_variant(Integer(), "sqlite")
 
 
+def _text() -> TypeEngine[Any]:
+    """Text that sorts by its bytes, as SQLite's does, whatever a PostgreSQL database's own order is."""
+    return Text(collation="C").with_variant(Text(), "sqlite")
+
+
 class Schema:
     """All tables, for a rulebook's state tables."""
 
@@ -38,11 +43,12 @@ class Schema:
         self.log = MetaData()
         self.views = MetaData()
         integer = _integer()
-        blob, text = LargeBinary(), Text()
+        blob, text = LargeBinary(), _text()
         self.segment = self._table(
             self.log, "segment", _column("first", integer, primary_key=True), _column("data", blob)
         )
-        """Leaves as they stand in an entry bundle, never across a bundle's border.
+        """Leaves as they stand in an entry bundle, never across a bundle's border, packed where that saves
+        room (`node.storage.packing`).
 
         Keyed by the first one's index.
         """
@@ -75,7 +81,7 @@ class Schema:
 
     def _add_views(self, state_tables: Iterable[str]) -> None:
         integer = _integer()
-        blob, text = LargeBinary(), Text()
+        blob, text = LargeBinary(), _text()
         self.history = self._table(
             self.views,
             "history",

@@ -3,8 +3,8 @@ believed.
 
 A single read transaction spans the whole audit, so a node that goes on writing changes nothing in what is
 seen. The views are looked at before the log, so what they stand for is in the log that is seen; where they
-are not there, nothing was folded. What SQLite itself finds broken is a finding of the audit; what cannot be
-opened or is locked means that no audit took place.
+are not there, nothing was folded. What a database itself finds broken is a finding of the audit; what cannot
+be opened or is locked means that no audit took place.
 
 It is a `node.audit.sources.LeafSource` and a `node.audit.stored.StoredViews`; values are handed on as they
 are stored, whatever their type, since a value of another type is a change too.
@@ -12,67 +12,50 @@ are stored, whatever their type, since a value of another type is a change too.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
-from urllib.parse import quote
 
-from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.exc import DatabaseError
-
-from ledger.errors import InvalidBlock
+from ledger.errors import Unverified
 from ledger.log.tiles import TILE_WIDTH
+from node.audit.lookups import HISTORY, REFERENCES, TRANSACTIONS, Row
 from node.audit.sources import SourceUnavailable
-from node.audit.stored import HISTORY, REFERENCES, TRANSACTIONS, Row
+from node.storage.moment import open_moment
+from node.storage.packing import unpack
+from node.storage.place import Place
 from node.storage.schema import SCHEMA_VERSION, SEGMENT_BITS
-from node.storage.store import VIEWS_FILE
 
 _LOOKUPS: Final = {
     HISTORY: ("history", "entry, member, program"),
     REFERENCES: ("lookup_reference", "entry, sender, reference"),
     TRANSACTIONS: ("lookup_transaction", "entry, sender, id, digest"),
 }
-_NO_VERDICT: Final = frozenset(
-    {
-        sqlite3.SQLITE_PERM,
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_NOMEM,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_AUTH,
-    }
-)
-"""What says nothing about the data: it was not reached."""
 
 
 class Snapshot:
-    """A database file as of the moment it was opened. Raises `SourceUnavailable` or, for a broken file,
+    """A ledger's databases as of the moment they were opened. Raises `SourceUnavailable` or, for broken ones,
     `InvalidBlock`.
     """
 
     has_partial_tiles: Final = False
     segment_leaves: Final = 1 << SEGMENT_BITS
 
-    def __init__(self, path: Path) -> None:
-        if not path.is_file():
-            raise SourceUnavailable("DATABASE_MISSING", path=str(path))
-        views = path.with_name(VIEWS_FILE)
-        self.has_views = views.is_file()
+    def __init__(self, place: Place) -> None:
+        self._moment = open_moment(place)
+        self.has_views = self._moment.has_views
         """Views may be deleted: whoever starts a node makes them again."""
-        self._engine = _open_read_only(path, views if self.has_views else None)
+        self._log_mark, self._views_mark = self._moment.marks
         try:
-            self._connection = self._engine.connect()
-            self._connection.begin()
-            for database in ("views", "main") if self.has_views else ("main",):
-                version = self._get(f"SELECT value FROM {database}.mark WHERE name = 'schema'")
-                if version != SCHEMA_VERSION:
-                    raise SourceUnavailable("SCHEMA_VERSION", expected=SCHEMA_VERSION, found=version)
-        except DatabaseError as error:
-            raise _judge(error.orig) from None
+            self._check_version()
+        except BaseException:
+            self.close()
+            raise
+
+    def _check_version(self) -> None:
+        for mark in (self._views_mark, self._log_mark) if self.has_views else (self._log_mark,):
+            version = self._get(f"SELECT value FROM {mark} WHERE name = 'schema'")
+            if version != SCHEMA_VERSION:
+                raise SourceUnavailable("SCHEMA_VERSION", expected=SCHEMA_VERSION, found=version)
 
     def __enter__(self) -> Self:
         return self
@@ -84,8 +67,7 @@ class Snapshot:
 
     def close(self) -> None:
         """The moment is let go of."""
-        self._connection.close()
-        self._engine.dispose()
+        self._moment.close()
 
     def read_checkpoint(self) -> str:
         """The newest stored checkpoint, or an empty text."""
@@ -100,7 +82,7 @@ class Snapshot:
     def read_size(self) -> int:
         """How many leaves are stored, as the last row of them says."""
         for first, data in self._rows("SELECT first, data FROM segment ORDER BY first DESC LIMIT 1"):
-            return int(first) + _count_leaves(data)
+            return int(first) + _count_leaves(_unpack(data))
         return 0
 
     def read_bundle(self, index: int, width: int) -> bytes | None:
@@ -113,10 +95,10 @@ class Snapshot:
             first,
             first + width,
         ):
-            if begin != place or not isinstance(data, bytes):
+            if begin != place:
                 break
-            parts.append(data)
-            place += _count_leaves(data)
+            parts.append(_unpack(data))
+            place += _count_leaves(parts[-1])
         return b"".join(parts) or None
 
     def read_tile(self, level: int, index: int, width: int) -> bytes | None:
@@ -133,7 +115,7 @@ class Snapshot:
         """The tree size that records and look-ups stand for, or None."""
         if not self.has_views:
             return None
-        mark: int | None = self._get("SELECT value FROM views.mark WHERE name = 'fold'")
+        mark: int | None = self._get(f"SELECT value FROM {self._views_mark} WHERE name = 'fold'")
         return mark
 
     def list_blocks(self) -> Iterator[tuple[int, int, int]]:
@@ -180,49 +162,19 @@ class Snapshot:
 
     def _rows(self, statement: str, *values: int | str) -> Iterator[Row]:
         """The rows as plain tuples."""
-        try:
-            # The driver's own cursor: an audit reads every row there is, and wants plain tuples.
-            cursor = self._connection.connection.cursor()
-            cursor.execute(statement, values)
-            while rows := cursor.fetchmany(1000):
-                yield from rows
-        except sqlite3.DatabaseError as error:
-            raise _judge(error) from None
+        return self._moment.rows(statement, *values)
 
 
-def _open_read_only(path: Path, views: Path | None) -> Engine:
-    """An engine whose one connection cannot write and whose transaction is one moment."""
-    engine = create_engine(
-        f"sqlite:///file:{quote(str(path.resolve()))}?mode=ro&uri=true", connect_args={"timeout": 30}
-    )
-
-    @event.listens_for(engine, "connect")
-    def _prepare(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None
-        if views is not None:
-            connection.execute("ATTACH ? AS views", (f"file:{quote(str(views.resolve()))}?mode=ro",))
-        connection.execute("PRAGMA query_only=ON")
-        connection.execute("PRAGMA trusted_schema=OFF")
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Any) -> None:
-        connection.exec_driver_sql("BEGIN")
-
-    return engine
+def _unpack(row: Any) -> bytes:
+    """The leaves that a stored row holds; none where it is no row of leaves or its packing is broken."""
+    try:
+        return unpack(row) if isinstance(row, bytes) else b""
+    except Unverified:
+        return b""
 
 
-def _judge(error: BaseException | None) -> InvalidBlock | SourceUnavailable:
-    """A database that could not be reached gives no verdict; one that SQLite finds broken is bad."""
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
-    if code & 0xFF in _NO_VERDICT:
-        return SourceUnavailable("DATABASE_UNREADABLE", reason=str(error))
-    return InvalidBlock("DATABASE_MALFORMED", expected="a whole database", found=str(error))
-
-
-def _count_leaves(data: Any) -> int:
-    """How many leaves a stored row holds; of a broken one those before the break."""
-    if not isinstance(data, bytes):
-        return 0
+def _count_leaves(data: bytes) -> int:
+    """How many leaves a bundle holds; of a broken one those before the break."""
     count = position = 0
     end = len(data)
     while position + 2 <= end:

@@ -1,84 +1,95 @@
-"""One ledger on disk: the log, and beside it the views, opened and checked together.
+"""One ledger's store: the log, and beside it the views, opened and checked together.
 
-The log is one database file; the views are another of a fixed name in the same folder. The views may be
-deleted while no node runs: the next start makes them again from the log.
+In SQLite the log is one file, and the views another of a fixed name in the same folder; in PostgreSQL they
+are two schemas of one database. The views may be deleted while no node runs: the next start makes them again
+from the log.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Engine, MetaData, inspect
+from sqlalchemy import MetaData
 
 from ledger.errors import InvariantBroken
 from ledger.executor import make_tables
 from ledger.rule import Rulebook
-from node.storage.database import Readers, open_sqlite
+from node.storage.database import SCHEMA_MARK, Database
 from node.storage.fold import FoldStore
 from node.storage.log import LogStore
 from node.storage.lookups import Lookups
+from node.storage.place import Place, PostgresqlPlace
 from node.storage.schema import SCHEMA_VERSION, Schema
+from node.storage.sqlite import SqliteDatabase
 from node.storage.sweep import Sweep
 
 VIEWS_FILE: Final = "views.db"
+_Open = Callable[[], Database]
 
 
 class Store:
-    """Everything on disk. Open with `open_store`."""
+    """Everything that is kept. Open with `open_store`."""
 
-    def __init__(self, path: Path, rulebook: Rulebook) -> None:
+    def __init__(self, open_log: _Open, open_views: _Open, rulebook: Rulebook) -> None:
         self.tables = make_tables(rulebook)
         schema = Schema(self.tables)
-        self._engines: list[Engine] = []
-        self._readers: list[Readers] = []
+        self._databases: list[Database] = []
         try:
-            self.log = LogStore(*self._open(path, schema.log))
-            views, readers = self._open(path.with_name(VIEWS_FILE), schema.views)
+            self.log = LogStore(self._open(open_log, schema.log), schema)
+            views = self._open(open_views, schema.views)
         except BaseException:
             self._dispose()
             raise
-        self.fold = FoldStore(views, readers, schema, self.tables, Sweep(rulebook.retention))
-        self.lookups = Lookups(readers)
+        self.fold = FoldStore(views, schema, self.tables, Sweep(rulebook.retention))
+        self.lookups = Lookups(views)
 
-    def _open(self, path: Path, tables: MetaData) -> tuple[Engine, Readers]:
+    def _open(self, open_database: _Open, tables: MetaData) -> Database:
         """A database whose tables are there, and of the version this program knows."""
-        engine = open_sqlite(path)
-        readers = Readers(engine)
-        self._engines.append(engine)
-        self._readers.append(readers)
-        if not inspect(engine).has_table("mark"):
-            with engine.begin() as connection:
-                tables.create_all(connection)
-                connection.exec_driver_sql(
-                    "INSERT INTO mark (name, value) VALUES ('schema', ?)", (SCHEMA_VERSION,)
-                )
-        found = readers.get().exec_driver_sql("SELECT value FROM mark WHERE name = 'schema'").scalar()
+        database = open_database()
+        self._databases.append(database)
+        database.create(tables, version=SCHEMA_VERSION)
+        found = database.read_mark(SCHEMA_MARK)
         if found != SCHEMA_VERSION:
-            raise InvariantBroken("SCHEMA_VERSION", expected=SCHEMA_VERSION, found=found, file=path.name)
-        return engine, readers
+            raise InvariantBroken("SCHEMA_VERSION", expected=SCHEMA_VERSION, found=found, file=database.name)
+        return database
 
     def close(self) -> None:
-        """Every connection is closed; the write-ahead logs are folded into their files."""
+        """Every connection is closed, and everything written lies where it stays."""
         try:
-            for readers in self._readers:
-                readers.close()
-            for engine in self._engines:
-                with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                    connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            for database in self._databases:
+                database.close()
         finally:
             self._dispose()
 
     def _dispose(self) -> None:
-        """No file is held, whatever state it is in."""
-        for readers in self._readers:
-            readers.close()
-        for engine in self._engines:
-            engine.dispose()
+        """Nothing is held, whatever state it is in."""
+        for database in self._databases:
+            database.dispose()
 
 
-def open_store(path: Path, rulebook: Rulebook) -> Store:
-    """The ledger whose log is at ``path``, made where there is none. Raises `InvariantBroken` where it cannot
-    keep its promises.
+def open_store(place: Place, rulebook: Rulebook, *, is_reader: bool = False) -> Store:
+    """The ledger that is kept there, made where there is none. Who is but a reader writes nothing: then the
+    ledger is there already, and another process may be its writer.
+
+    Raises `InvariantBroken` where it cannot keep its promises, `Unusable` where it cannot be reached.
     """
-    return Store(path, rulebook)
+    if isinstance(place, PostgresqlPlace):
+        # The driver is an extra, which a node over SQLite does without.
+        from node.storage.postgresql import LOG, VIEWS, PostgresqlDatabase  # noqa: PLC0415
+
+        return Store(
+            lambda: PostgresqlDatabase(place, LOG, is_reader=is_reader),
+            lambda: PostgresqlDatabase(place, VIEWS, is_reader=is_reader),
+            rulebook,
+        )
+    path: Path = place
+    return Store(lambda: SqliteDatabase(path), lambda: SqliteDatabase(path.with_name(VIEWS_FILE)), rulebook)
+
+
+def open_views(path: Path, rulebook: Rulebook) -> FoldStore:
+    """Only the views of a ledger in SQLite, which are there already: for a process that writes folds."""
+    tables = make_tables(rulebook)
+    views = SqliteDatabase(path.with_name(VIEWS_FILE))
+    return FoldStore(views, Schema(tables), tables, Sweep(rulebook.retention))

@@ -19,20 +19,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
 from sqlalchemy import Connection
 
 from ledger.calendar import MILLIS_PER_DAY
 from ledger.due import MINUTE_DIGITS
 from ledger.executor import HEAD_KEY, HEAD_TABLE, Head
 from ledger.state import DUE_TABLE
-from ledger.transaction import TRANSACTION_TABLE
-from node.storage.database import write_rows
+from ledger.transaction import TRANSACTION_TABLE, RememberedTransaction
+from node.storage.database import Database
+from node.storage.schema import Schema
 
 ROWS_BESIDES: Final = 2_000
 """So many rows more than a fold writes to a table may leave it."""
 HOUR_MILLIS: Final = 3_600_000
 """A remembered transaction leaves an hour and more after its `not_after`. From `not_after` on nobody asks."""
 
+_REMEMBERED: Final = msgspec.json.Decoder(RememberedTransaction)
 _OLDEST: Final = "SELECT hour, key FROM leaving WHERE hour < ? ORDER BY hour, key LIMIT ?"
 
 
@@ -43,29 +46,36 @@ class Sweep:
         self._retention = dict(retention)
         """Table → days after the day its keys begin with, from which a record never matters again."""
 
-    def run(self, connection: Connection, changes: Mapping[str, Mapping[str, Any]]) -> None:
+    def run(
+        self,
+        database: Database,
+        connection: Connection,
+        schema: Schema,
+        changes: Mapping[str, Mapping[str, Any]],
+    ) -> None:
         """The oldest rows that had had their time at the fold's head are gone; if they are many, some.
 
         A fold without a head, as of a store that no chain uses, leaves everything.
         """
         transactions = changes.get(TRANSACTION_TABLE, {})
-        write_rows(
-            connection,
-            "INSERT INTO leaving (hour, key) SELECT value ->> 0, value ->> 1 FROM json_each(?) WHERE true"
-            " ON CONFLICT DO NOTHING",
-            sorted((record.not_after // HOUR_MILLIS, key) for key, record in transactions.items() if record),
+        leaving = sorted(
+            (record.not_after // HOUR_MILLIS, key) for key, record in transactions.items() if record
         )
+        database.insert_missing(connection, schema.leaving, leaving)
         head: Head | None = changes.get(HEAD_TABLE, {}).get(HEAD_KEY)
         if head is None:
             return
-        _forget_transactions(connection, head.time, limit=ROWS_BESIDES + len(transactions))
-        if _is_behind(connection, head.time):
+        limit = ROWS_BESIDES + len(transactions)
+        _forget_transactions(database, connection, schema, before=head.time // HOUR_MILLIS - 1, limit=limit)
+        if _is_behind(database, connection, head.time):
             return
         for table, days in sorted(self._retention.items()):
-            connection.exec_driver_sql(
+            database.run(
+                connection,
                 f"DELETE FROM state_{table} WHERE key IN"
                 f" (SELECT key FROM state_{table} WHERE key < ? ORDER BY key LIMIT ?)",
-                (format_horizon(head.time, days=days), ROWS_BESIDES + len(changes.get(table, ()))),
+                format_horizon(head.time, days=days),
+                ROWS_BESIDES + len(changes.get(table, ())),
             )
 
 
@@ -74,22 +84,27 @@ def format_horizon(time: int, *, days: int) -> str:
     return f"{max(0, time // MILLIS_PER_DAY - 1 - days):07d}"
 
 
-def _is_behind(connection: Connection, time: int) -> bool:
+def _is_behind(database: Database, connection: Connection, time: int) -> bool:
     """Whether work has been due for more than a day."""
     minute = max(0, time - MILLIS_PER_DAY) // 60_000
-    rows = connection.exec_driver_sql(
-        f"SELECT 1 FROM state_{DUE_TABLE} WHERE key < ? LIMIT 1", (f"{minute:0{MINUTE_DIGITS}d}",)
+    rows = database.run(
+        connection,
+        f"SELECT 1 FROM state_{DUE_TABLE} WHERE key < ? LIMIT 1",
+        f"{minute:0{MINUTE_DIGITS}d}",
     )
     return rows.one_or_none() is not None
 
 
-def _forget_transactions(connection: Connection, time: int, *, limit: int) -> None:
-    """The oldest remembered transactions are gone, at most ``limit``."""
-    before = time // HOUR_MILLIS - 1
+def _forget_transactions(
+    database: Database, connection: Connection, schema: Schema, *, before: int, limit: int
+) -> None:
+    """The oldest remembered transactions that left before this hour are gone, at most ``limit``."""
+    keys = [row[1] for row in database.run(connection, _OLDEST, before, limit)]
+    if not keys:
+        return
+    table = schema.state[TRANSACTION_TABLE]
     # An id that was taken once more after its `not_after` stands here twice: its newer record stays.
-    connection.exec_driver_sql(
-        f"DELETE FROM state_{TRANSACTION_TABLE} WHERE key IN (SELECT key FROM ({_OLDEST}))"
-        " AND CAST(value AS TEXT) ->> 1 < ?",
-        (before, limit, before * HOUR_MILLIS),
-    )
-    connection.exec_driver_sql(f"DELETE FROM leaving WHERE (hour, key) IN ({_OLDEST})", (before, limit))
+    found = database.load(connection, table, keys)
+    gone = [key for key, value in found if _REMEMBERED.decode(value).not_after < before * HOUR_MILLIS]
+    database.remove(connection, table, gone)
+    database.run(connection, f"DELETE FROM leaving WHERE (hour, key) IN ({_OLDEST})", before, limit)

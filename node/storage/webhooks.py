@@ -21,7 +21,8 @@ from msgspec import Struct
 from sqlalchemy import Connection, inspect
 
 from ledger.errors import InvariantBroken
-from node.storage.database import Readers, open_sqlite
+from node.storage.database import Readers
+from node.storage.sqlite import open_sqlite
 
 SCHEMA_VERSION: Final = 1
 FAILURES_KEPT: Final = 10

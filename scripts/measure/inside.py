@@ -28,7 +28,7 @@ from scripts.measure.stages import Stages
 
 PATH: Final = "in process"
 UNDER_WAY_MAX: Final = 64
-_MESSAGES_UNDER_WAY: Final = 32_768
+_MESSAGES_UNDER_WAY: Final = 12_288
 _QUIET_SECONDS: Final = 0.2
 _QUIET_WAIT_SECONDS: Final = 60.0
 

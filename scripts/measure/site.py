@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from node.config import load_config
 from node.core import NodeCore
-from node.storage.place import PostgresqlPlace
+from node.storage.place import Place, PostgresqlPlace
 
 SQLITE: Final = "sqlite"
 POSTGRESQL: Final = "postgresql"
@@ -32,8 +32,10 @@ class Site(NamedTuple):
     def open_core(self) -> NodeCore:
         """The running core."""
         config = load_config(self.directory)
-        place: Any = PostgresqlPlace(self.address) if self.address else config.database
-        return NodeCore.open(place, genesis=config.origin.leaves, signer=config.open_signer("log"))
+        place: Place = PostgresqlPlace(self.address) if self.address else config.database
+        return NodeCore.open(
+            place, genesis=config.origin.leaves, signer=config.open_signer("log"), is_apart=True, is_warm=True
+        )
 
     def get_stored_bytes(self) -> int:
         """Every byte of it: log, views, write-ahead logs; of PostgreSQL its database alone."""

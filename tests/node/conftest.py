@@ -28,6 +28,15 @@ def told_town(tmp_path):
     town.close()
 
 
+@pytest.fixture(scope="session")
+def postgres_server():
+    """A PostgreSQL server for all tests that want one."""
+    from tests.node.postgres import run_server
+
+    with run_server() as server:
+        yield server
+
+
 @pytest.fixture(autouse=True)
 def own_log():
     """A command that a test runs in this process says where its log goes; that holds for this test alone."""

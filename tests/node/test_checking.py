@@ -58,9 +58,10 @@ def test_answers_come_from_the_other_process(checker, monkeypatch):
 
 
 def test_an_answer_is_good_for_the_very_text_key_and_signature_it_was_given_for(checker):
-    good = make_texts(3)[1]
-    checker.expect([good])
-    wait_for_answers(checker, 1)
+    texts = make_texts(16)
+    good = texts[1]
+    checker.expect(texts)
+    wait_for_answers(checker, len(texts))
     for other in (
         good._replace(text=good.text + b"."),
         good._replace(public=SIGNERS[3].public),
@@ -87,8 +88,16 @@ def test_more_than_fits_between_the_two_is_answered_all_the_same(checker):
     assert not any(checker.is_valid(signed) for signed in texts)
 
 
+def test_a_node_that_hears_few_signatures_starts_no_process(checker):
+    for texts in (make_texts(15, mark=b"%d" % number) for number in range(3)):
+        checker.expect(texts)
+        assert [checker.is_valid(signed) for signed in texts] == [judge_alone(signed) for signed in texts]
+    assert checker._process is None
+
+
 def test_nothing_hangs_on_the_other_process(checker):
     texts = make_texts(64)
+    checker.expect(texts)
     os.kill(checker._process.pid, signal.SIGKILL)
     checker._process.join()
     checker.expect(texts)

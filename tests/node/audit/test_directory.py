@@ -13,6 +13,7 @@ from ledger.executor import make_tables
 from ledger.leaves import BLOCK_START, ENTRY_START, SYSTEM_START, TRANSACTION_START
 from ledger.log.note import sign_checkpoint
 from ledger.log.tiles import TILE_WIDTH
+from node.storage.packing import pack, unpack
 from tests.contracts.cast import make_signer
 from tests.node.audit.audited import audit, found_in
 from tests.node.audit.written import find_leaf, flip
@@ -30,7 +31,8 @@ def test_one_bit_in_a_stored_leaf_is_found_at_that_leaf(history, directory, chan
     ((first, data),) = read(
         "SELECT first, data FROM segment WHERE first <= ? ORDER BY first DESC LIMIT 1", index
     )
-    change(("UPDATE segment SET data = ? WHERE first = ?", data.replace(leaf, flip(leaf, 40)), first))
+    damaged = pack(unpack(data).replace(leaf, flip(leaf, 40)))
+    change(("UPDATE segment SET data = ? WHERE first = ?", damaged, first))
     found, check = found_in(directory)
     if index < len(history.leaves) // TILE_WIDTH * TILE_WIDTH:
         assert (found, check) == (index, "LEAF_HASH_DIFFERS")
@@ -153,13 +155,14 @@ def test_whatever_is_changed_in_the_database_is_found(
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_a_bit_flipped_in_the_file_itself_is_found(history, directory, seed):
-    # Past SQLite: the bytes of some leaf, wherever in the file they lie.
+def test_a_bit_flipped_in_the_file_itself_is_found(directory, read, seed):
+    # Past SQLite: the bytes of some row of leaves, wherever in the file they lie.
     chance = random.Random(seed)
     file = directory / "ledger.db"
+    rows = [row for (row,) in read("SELECT data FROM segment")]
     data = file.read_bytes()
-    starts = [leaf[:60] for leaf in history.leaves if leaf[:60] in data]  # not across two pages
-    assert len(starts) > len(history.leaves) // 2
+    starts = [row[:60] for row in rows if row[:60] in data]  # not across two pages
+    assert len(starts) > len(rows) // 2
     place = data.find(chance.choice(starts))
     file.write_bytes(flip(data, place + chance.randrange(60), chance.randrange(8)))
     assert not audit(directory).is_good

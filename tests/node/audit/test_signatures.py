@@ -44,14 +44,14 @@ def test_every_block_comes_in_order_and_its_signatures_are_known(history):
 
 
 def test_an_audit_with_a_checker_finds_what_one_without_finds(history, log):
-    assert verify_ledger(log).is_good
-    assert verify_ledger(log).operations == history.executor.head.entries
+    assert verify_ledger(log, processes=2).is_good
+    assert verify_ledger(log, processes=2).operations == history.executor.head.entries
 
 
 @pytest.mark.parametrize("forge", [forge_signature, sign_for_somebody_else])
 def test_a_forged_signature_is_found_where_it_stands(history, leaves, rewrite, forge):
     index = forge(leaves, history)
-    assert verify_ledger(rewrite(leaves)).first_bad.index == index
+    assert verify_ledger(rewrite(leaves), processes=2).first_bad.index == index
 
 
 def test_a_fault_that_was_read_ahead_is_told_after_those_before_it(history, leaves, rewrite):
@@ -59,7 +59,7 @@ def test_a_fault_that_was_read_ahead_is_told_after_those_before_it(history, leav
     late = find_transaction(leaves, history, block=DAY + 4)
     change(leaves, late, rb'"height":\d+', b'"height":1')
     assert early < late
-    assert verify_ledger(rewrite(leaves)).first_bad.index == early
+    assert verify_ledger(rewrite(leaves), processes=2).first_bad.index == early
 
 
 def test_a_signature_found_valid_under_another_key_does_not_count(history, leaves):
@@ -85,7 +85,7 @@ def test_a_checker_that_dies_is_done_without(history):
 
 def test_a_checker_that_cannot_be_started_is_done_without(history, log, monkeypatch):
     monkeypatch.setattr(signatures.sys, "executable", "/nowhere/python")
-    report = verify_ledger(log)
+    report = verify_ledger(log, processes=2)
     assert report.is_good
     assert report.size == len(history.leaves)
 

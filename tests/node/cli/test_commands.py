@@ -17,6 +17,7 @@ import typer
 from ledger.log.note import decode_vkey, open_note
 from node.cli.main import app
 from tests.node.cli.conftest import MEMBER
+from tests.node.storage.makes import change_leaves
 
 
 @pytest.fixture
@@ -117,10 +118,7 @@ def test_verify_tells_people_and_machines(cli, begun):
 
 
 def test_verify_names_the_first_bad_leaf_and_ends_with_1(cli, copy):
-    data = (copy / "ledger.db").read_bytes()
-    place = data.index(b'"reference":"o-4-50"')
-    (copy / "ledger.db").write_bytes(data.replace(b'"reference":"o-4-50"', b'"reference":"o-4-5O"'))
-    assert place
+    change_leaves(copy / "ledger.db", b'"reference":"o-4-50"', b'"reference":"o-4-5O"')
     status, out, _ = cli("verify", "--data", copy)
     assert status == 1
     _, told, _ = cli("verify", "--data", copy, "--json")

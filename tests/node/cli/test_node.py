@@ -13,6 +13,7 @@ import pytest
 
 from node.auditing import audit_data_dir
 from tests.node.cli.conftest import MEMBER
+from tests.node.storage.makes import change_leaves
 
 
 @pytest.fixture
@@ -93,8 +94,7 @@ def test_a_served_log_verifies_with_an_auditors_token_alone(cli, start, ledger, 
 
 
 def test_a_leaf_that_was_changed_is_found_over_http_as_well(cli, start, ledger):
-    data = (ledger / "ledger.db").read_bytes()
-    (ledger / "ledger.db").write_bytes(data.replace(b'"reference":"o-3-7"', b'"reference":"o-3-T"'))
+    change_leaves(ledger / "ledger.db", b'"reference":"o-3-7"', b'"reference":"o-3-T"')
     node = start(ledger)
     token = cli("key", "token", "--data", ledger)[1].strip()
     status, out, _ = cli("verify", "--url", node.url, "--token", token, "--json")

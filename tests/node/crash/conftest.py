@@ -41,6 +41,7 @@ class Mortuary:
     def start(self, *, seed: int = 1, count: int = 60, **plan: Any) -> int:
         """The process id of a node that trades."""
         defaults = {
+            "address": getattr(self.town.database, "address", None),
             "at_start": False,
             "file_bytes_max": 0,
             "occurrence": 1,
@@ -48,7 +49,7 @@ class Mortuary:
             "senders": 4,
             "settings": OFTEN,
         }
-        files = {"folder": self.town.database.parent, "diary": self._diary, "log": self._log}
+        files = {"folder": self._folder / "ledger", "diary": self._diary, "log": self._log}
         told = {**defaults, **{name: str(path) for name, path in files.items()}, **plan}
         self._nursery.stdin.write(json.dumps({**told, "seed": seed, "count": count}) + "\n")
         self._nursery.stdin.flush()
@@ -94,6 +95,14 @@ def nursery(repository):
     process.stdin.close()
     process.wait(60)
     process.stdout.close()
+
+
+@pytest.fixture
+def postgresql_mortuary(mortuary, postgres_server):
+    """Over an empty PostgreSQL database."""
+    place = mortuary.town.database = postgres_server.make()
+    yield mortuary
+    postgres_server.take_back(place)
 
 
 @pytest.fixture

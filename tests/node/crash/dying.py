@@ -28,6 +28,7 @@ from typing import Any
 from ledger.errors import Refused
 from node.answers import Taken
 from node.core import NodeCore
+from node.storage.place import PostgresqlPlace
 from tests.node.crash.trade import Trade, make_trade
 from tests.node.engine.town import Town, run_clock
 
@@ -134,6 +135,8 @@ def carry_out(plan: dict[str, Any]) -> None:
         module, _, constant = name.rpartition(".")
         setattr(importlib.import_module(module), constant, value)
     town = Town(Path(plan["folder"]))
+    if plan.get("address"):
+        town.database = PostgresqlPlace(plan["address"])
     trade = make_trade(town, seed=plan["seed"], count=plan["count"])
     fuse = Fuse(plan["place"], plan["occurrence"])
     fuse.lay()

@@ -93,8 +93,8 @@ def check(whole: Whole, folder: Path, answers: list[dict[str, Any]]) -> int:
                     tuple(map(bytes.decode, taken.outcomes)),
                 ):
                     raise Lost("another answer")
-            for readers in store._readers:
-                ((verdict,),) = readers.get().exec_driver_sql("PRAGMA integrity_check").all()
+            for database in store._databases:
+                ((verdict,),) = database.ask("PRAGMA integrity_check").all()
                 if verdict != "ok":
                     raise Lost(verdict)
         finally:

@@ -21,7 +21,7 @@ import msgspec
 import pytest
 
 from ledger.leaves import TRANSACTION_START
-from node.storage.database import _PRAGMAS
+from node.storage.sqlite import PRAGMAS
 from node.storage.store import open_store
 from tests.conftest import FULL
 from tests.node.crash.conftest import NEVER_IDLE
@@ -70,7 +70,7 @@ def record(folder: Path, repository: Path, *, count: int, **pragmas: Any) -> Rec
     settings = {
         **NEVER_IDLE,
         "node.folding.FOLD_RECORDS_MAX": 250,
-        "node.storage.database._PRAGMAS": {**_PRAGMAS, **pragmas},
+        "node.storage.sqlite.PRAGMAS": {**PRAGMAS, **pragmas},
     }
     plan = {
         "at_start": False,

@@ -84,9 +84,8 @@ def sum_lookups(rows: LookupRows) -> int:
 
 def sum_state(store: Store) -> int:
     """Over every folded record."""
-    connection = store.fold._readers.get()
     return sum(
         _hash_row(table, key, value)
         for table in list_tables()
-        for key, value in connection.exec_driver_sql(f"SELECT key, value FROM state_{table}")
+        for key, value in store.fold._database.ask(f"SELECT key, value FROM state_{table}")
     )

@@ -238,7 +238,7 @@ def test_what_was_revoked_is_in_no_list_although_the_fold_has_it_still(town):
 def test_a_threads_connection_goes_with_the_thread(town):
     core = town.open()
     town.settle(core)
-    pool = core._chain.store._engines[1].pool
+    pool = core._chain.store._databases[1].engine.pool
     for _ in range(60):
         run_threads(lambda: core.find_history(member_id(1), None, None, 5))
     assert pool.checkedout() < 30

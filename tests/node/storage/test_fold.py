@@ -11,18 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from ledger.due import MINUTE_DIGITS
 from ledger.state import State
 from node.storage.lookups import LookupRows
-from node.storage.store import open_store
-from tests.conftest import FULL
-from tests.node.engine.town import RULEBOOK, run_threads
-
-ROUNDS = 400 if FULL else 60
-
-
-@pytest.fixture
-def store(tmp_path):
-    store = open_store(tmp_path / "ledger.db", RULEBOOK)
-    yield store
-    store.close()
+from tests.node.engine.town import run_threads
 
 
 def fold(store, size: int, **changes: dict[str, Any]) -> None:
@@ -101,7 +90,7 @@ class Model:
     def block(self) -> None:
         """A block that reads, writes, removes, and is sometimes rolled back in part or as a whole."""
         state, draw = self.state, self._draw
-        state.prefetch([("tally", self.make_key("tally")) for _ in range(draw.randint(0, 9))])
+        state.prefetch([[("tally", self.make_key("tally")) for _ in range(draw.randint(0, 9))]])
         state.begin()
         minute = f"{draw.randint(1, 13):0{MINUTE_DIGITS}d}"
         limit = draw.randint(0, 12)
@@ -155,10 +144,10 @@ class Model:
 
 @pytest.mark.parametrize("keep_below", [0, 10, 10**6])
 @pytest.mark.parametrize("seed", range(3))
-def test_the_state_over_a_fold_answers_as_if_all_of_it_were_in_memory(store, seed, keep_below):
+def test_the_state_over_a_fold_answers_as_if_all_of_it_were_in_memory(store, dose, seed, keep_below):
     """At every moment: before a fold, while it is on its way, when it is written and nobody knows, after."""
     model = Model(store, seed)
-    for _ in range(ROUNDS):
+    for _ in range(dose):
         model.trade()
         changes = model.begin_fold()
         model.trade()
@@ -175,14 +164,14 @@ def test_the_state_over_a_fold_answers_as_if_all_of_it_were_in_memory(store, see
                 assert restarted.get_current(table, key) == records[key]
 
 
-def test_a_reader_on_another_thread_never_sees_a_value_that_was_not_committed(store):
+def test_a_reader_on_another_thread_never_sees_a_value_that_was_not_committed(store, dose):
     """One record counts up. Whatever a reader sees was true then, and never is an older value seen later."""
     state = State(store.tables, store.fold)
     is_over = []
 
     def count() -> None:
         try:
-            for number in range(1, ROUNDS * 4):
+            for number in range(1, dose * 4):
                 state.begin()
                 state.put("tally", "counter", number)
                 changes = state.commit().records

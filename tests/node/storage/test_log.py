@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import sqlite3
 
 import pytest
 from sqlalchemy.exc import IntegrityError
@@ -30,9 +29,10 @@ SIZES = {
 class WrittenLog:
     """A log of blocks with leaves of every length, as a chain appends them."""
 
-    def __init__(self, path, sizes) -> None:
-        self.path = path
-        self.store = open_store(path, RULEBOOK)
+    def __init__(self, make, place, sizes) -> None:
+        self.make = make
+        self.place = place
+        self.store = open_store(place, RULEBOOK)
         self.log = self.store.log
         self.tree = HashTree()
         self.leaves = list(GENESIS)
@@ -66,20 +66,20 @@ class WrittenLog:
 
     def reopen(self) -> None:
         self.store.close()
-        self.store = open_store(self.path, RULEBOOK)
+        self.store = open_store(self.place, RULEBOOK)
         self.log = self.store.log
 
 
 @pytest.fixture(params=SIZES.values(), ids=SIZES)
-def written(request, tmp_path):
-    written = WrittenLog(tmp_path / "ledger.db", request.param)
+def written(request, make, place):
+    written = WrittenLog(make, place, request.param)
     yield written
     written.store.close()
 
 
 @pytest.fixture
-def small(tmp_path):
-    written = WrittenLog(tmp_path / "ledger.db", SIZES["over the border"])
+def small(make, place):
+    written = WrittenLog(make, place, SIZES["over the border"])
     yield written
     written.store.close()
 
@@ -130,9 +130,7 @@ def test_no_row_crosses_the_border_of_a_bundle_and_rows_are_never_rewritten(smal
 
 
 def read_rows(written) -> list[tuple[int, int, bytes]]:
-    with sqlite3.connect(written.path) as connection:
-        rows = connection.execute("SELECT first, data FROM segment ORDER BY first").fetchall()
-    connection.close()
+    rows = written.make.read(written.place, "SELECT first, data FROM segment ORDER BY first")
     ends = [row[0] for row in rows[1:]] + [len(written.leaves)]
     return [(first, end - first, data) for (first, data), end in zip(rows, ends, strict=True)]
 

@@ -132,8 +132,10 @@ def segments(monkeypatch):
 
 
 @pytest.mark.parametrize("share", [0, 1, 50, 100], ids=lambda share: f"{share}% folded")
-def test_look_ups_merge_what_is_folded_and_what_is_not(told_town, story, share):
-    core = told_town.open()
+def test_look_ups_merge_what_is_folded_and_what_is_not(kept_told_town, story, dose, share):
+    if dose < 60 and share != 50:
+        pytest.skip("a long run: scripts/test --full")
+    core = kept_told_town.open()
     at = len(story) * share // 100
     hear(core, story[:at])
     core._chain.fold_all()
@@ -141,11 +143,11 @@ def test_look_ups_merge_what_is_folded_and_what_is_not(told_town, story, share):
     assert core.head.size >> SEGMENT_BITS > 10
     check(core)
     core.stop()
-    check(told_town.open())
+    check(kept_told_town.open())
 
 
-def test_look_ups_find_what_is_on_its_way_to_the_disk(told_town, story):
-    core = told_town.open(on_step=(gate := Gate()))
+def test_look_ups_find_what_is_on_its_way_to_the_disk(kept_told_town, story):
+    core = kept_told_town.open(on_step=(gate := Gate()))
     third = len(story) // 3
     hear(core, story[:third])
     core._chain.fold_all()
@@ -160,20 +162,20 @@ def test_look_ups_find_what_is_on_its_way_to_the_disk(told_town, story):
     check(core)
 
 
-def test_look_ups_made_again_from_the_log_are_the_same(told_town, story):
-    core = told_town.open()
+def test_look_ups_made_again_from_the_log_are_the_same(kept_told_town, story):
+    core = kept_told_town.open()
     hear(core, story)
     core.stop()
-    core = told_town.open()
+    core = kept_told_town.open()
     rows = core._chain.store.lookups.list_rows()
     core._chain.store.fold.clear()
     core.stop()
-    core = told_town.open()
+    core = kept_told_town.open()
     again = core._chain.store.lookups.list_rows()
     assert (again.history, again.references, again.transactions) == (
         rows.history,
         rows.references,
         rows.transactions,
     )
-    assert rows.count > 500
+    assert len(rows.history) > 250
     check(core)

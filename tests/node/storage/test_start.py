@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
-import sqlite3
-from contextlib import closing
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ledger.errors import CommonpointError, InvalidBlock, InvariantBroken, Unverified
 from ledger.log.tiles import decode_bundle, encode_bundle
 from node.core import NodeCore
-from node.storage.store import VIEWS_FILE
+from node.storage.packing import pack, unpack
+from node.storage.place import Place
 from tests.contracts.cast import FRESH, PETROL, make_signer
 from tests.node.engine.town import LOG_SIGNER, Town, codes_of, points_of, submit
+from tests.node.storage.makes import Make
 
 BLOCKS = 6
 MESSAGES = 100
@@ -23,9 +24,8 @@ MESSAGES = 100
 class Grown:
     """A ledger of some blocks, and what its log looked like after each."""
 
-    def __init__(self, folder) -> None:
-        folder.mkdir()
-        self.town = Town(folder, kind="simulated")
+    def __init__(self, make: Make, folder: Path) -> None:
+        self.town = open_town(make.make(folder), folder)
         core = self.town.open()
         self.notes = [core.checkpoint]
         self.sizes = [core.head.size]
@@ -40,54 +40,66 @@ class Grown:
         earned = [self.town.earn(number * 1000 + each, member=each % 3 + 1) for each in range(MESSAGES)]
         return self.town.sign(FRESH, f"t{number}", *earned)
 
-    def copy(self, folder) -> Town:
-        """The same files elsewhere, to be damaged."""
-        shutil.copytree(self.town.database.parent, folder)
-        town = Town(folder, kind="simulated")
-        assert town.database.exists()
-        return town
+
+def open_town(place: Place, folder: Path, **how: Any) -> Town:
+    """A town kept there, whose blocks are cut when it is told."""
+    town = Town(folder, kind="simulated", **how)
+    town.database = place
+    return town
+
+
+class Shell:
+    """Somebody with a shell, who does to a ledger what a disk or a bad copy may do."""
+
+    def __init__(self, make: Make, town: Town) -> None:
+        self.make = make
+        self.town = town
+
+    def read(self, statement: str, *values: Any, views: bool = False) -> list[tuple[Any, ...]]:
+        return self.make.read(self.town.database, statement, *values, views=views)
+
+    def write(self, statement: str, *values: Any, views: bool = False) -> int:
+        return self.make.write(self.town.database, statement, *values, views=views)
+
+    def forget_views(self) -> None:
+        self.make.forget_views(self.town.database)
+
+    def change_note(self, size: int, text: str) -> None:
+        self.write("DELETE FROM note")
+        self.write("INSERT INTO note (size, text) VALUES (?, ?)", size, text)
+
+    def tear(self, *, size: int, blocks: int, note: tuple[int, str]) -> None:
+        """As a copy may look that was made while it was written: `size` leaves, `blocks` blocks."""
+        for first, data in self.read("SELECT first, data FROM segment ORDER BY first"):
+            leaves = decode_bundle(unpack(data))[: max(0, size - first)]
+            if leaves:
+                row = pack(encode_bundle(leaves))
+                self.write("UPDATE segment SET data = ? WHERE first = ?", row, first)
+            else:
+                self.write("DELETE FROM segment WHERE first = ?", first)
+        self.write("DELETE FROM block WHERE height > ?", blocks)
+        self.change_note(*note)
+        self.forget_views()
 
 
 @pytest.fixture(scope="module")
-def grown(tmp_path_factory):
-    return Grown(tmp_path_factory.mktemp("grown") / "ledger")
+def grown(make, tmp_path_factory):
+    return Grown(make, tmp_path_factory.mktemp("grown") / "ledger")
 
 
 @pytest.fixture
-def copied(grown, tmp_path):
-    town = grown.copy(tmp_path / "copy")
+def copied(grown, make, tmp_path):
+    """The same ledger elsewhere, to be damaged."""
+    place = make.copy(grown.town.database, tmp_path / "copy")
+    town = open_town(place, tmp_path)
     yield town
     town.close()
+    make.take_back(place)
 
 
-def write(town: Town, statement: str, *values, file: str = "ledger.db") -> int:
-    with closing(sqlite3.connect(town.database.with_name(file))) as connection, connection:
-        return connection.execute(statement, values).rowcount
-
-
-def read(town: Town, statement: str, *values, file: str = "ledger.db") -> list[tuple]:
-    with closing(sqlite3.connect(town.database.with_name(file))) as connection:
-        return connection.execute(statement, values).fetchall()
-
-
-def forget_views(town: Town) -> None:
-    """As if the log had been restored alone: everything after the genesis is executed again."""
-    for file in town.database.parent.glob(f"{VIEWS_FILE}*"):
-        file.unlink()
-
-
-def tear(town: Town, *, size: int, blocks: int, note: tuple[int, str]) -> None:
-    """The files as a copy may look that was made while they were written: `size` leaves, `blocks` blocks."""
-    for first, data in read(town, "SELECT first, data FROM segment ORDER BY first"):
-        leaves = decode_bundle(data)[: max(0, size - first)]
-        if leaves:
-            write(town, "UPDATE segment SET data = ? WHERE first = ?", encode_bundle(leaves), first)
-        else:
-            write(town, "DELETE FROM segment WHERE first = ?", first)
-    write(town, "DELETE FROM block WHERE height > ?", blocks)
-    write(town, "DELETE FROM note")
-    write(town, "INSERT INTO note (size, text) VALUES (?, ?)", *note)
-    forget_views(town)
+@pytest.fixture
+def shell(make, copied):
+    return Shell(make, copied)
 
 
 def refusal_to_start(town: Town) -> str:
@@ -107,9 +119,9 @@ TORN = [(0, 1), (0, 5), (3, 1), (3, 50), (3, 101), (5, 40), (8, 1), (8, 100)]
 
 
 @pytest.mark.parametrize(("blocks", "more"), TORN)
-def test_a_torn_tail_is_cut_back_to_the_last_block(grown, copied, blocks, more):
+def test_a_torn_tail_is_cut_back_to_the_last_block(grown, copied, shell, blocks, more):
     size, note = grown.sizes[blocks], grown.notes[blocks]
-    tear(copied, size=size + more, blocks=blocks, note=(size, note))
+    shell.tear(size=size + more, blocks=blocks, note=(size, note))
     core = copied.open()
     assert core.head.height == blocks
     assert core.read_leaves(0, core.head.size) == grown.leaves[:size]
@@ -119,43 +131,36 @@ def test_a_torn_tail_is_cut_back_to_the_last_block(grown, copied, blocks, more):
     # The same blocks again come to the same tree, tiles and all.
     assert core.checkpoint == grown.notes[-1]
     core.stop()
-    assert read(copied, "SELECT * FROM tile ORDER BY 1, 2") == read(
-        grown.town, "SELECT * FROM tile ORDER BY 1, 2"
-    )
+    tiles = "SELECT * FROM tile ORDER BY 1, 2"
+    assert shell.read(tiles) == shell.make.read(grown.town.database, tiles)
 
 
 @pytest.mark.parametrize(("blocks", "more"), TORN)
-def test_a_log_is_never_cut_back_below_a_signed_checkpoint(grown, copied, blocks, more):
-    tear(
-        copied,
+def test_a_log_is_never_cut_back_below_a_signed_checkpoint(grown, copied, shell, blocks, more):
+    shell.tear(
         size=grown.sizes[blocks] + more,
         blocks=blocks,
         note=(grown.sizes[blocks + 1], grown.notes[blocks + 1]),
     )
-    before = read(copied, "SELECT * FROM segment")
+    before = shell.read("SELECT * FROM segment")
     assert refusal_to_start(copied) == "LOG_BEHIND_CHECKPOINT"
-    assert read(copied, "SELECT * FROM segment") == before, "nothing is cut before it is known what may be"
+    assert shell.read("SELECT * FROM segment") == before, "nothing is cut before it is known what may be"
 
 
-def test_without_its_views_a_ledger_makes_them_again(grown, copied):
-    views = {
-        table: read(copied, f"SELECT * FROM {table} ORDER BY 1, 2", file=VIEWS_FILE)
-        for (table,) in read(copied, "SELECT name FROM sqlite_master WHERE type = 'table'", file=VIEWS_FILE)
-    }
+def test_without_its_views_a_ledger_makes_them_again(grown, make, copied, shell):
+    tables = make.list_tables(copied.database, views=True)
+    views = {table: shell.read(f"SELECT * FROM {table}", views=True) for table in tables}
     assert len(views["history"]) > BLOCKS * MESSAGES
-    forget_views(copied)
+    shell.forget_views()
     core = copied.open()
     assert core.checkpoint == grown.notes[-1]
     core.stop()
     for table, rows in views.items():
-        found = read(copied, f"SELECT * FROM {table} ORDER BY 1, 2", file=VIEWS_FILE)
-        assert sorted(found) == sorted(rows), table
+        assert sorted(shell.read(f"SELECT * FROM {table}", views=True)) == sorted(rows), table
 
 
-def test_views_of_another_log_are_not_believed(grown, copied, tmp_path):
-    other = tmp_path / "other"
-    other.mkdir()
-    town = Town(other, kind="simulated")
+def test_views_of_another_log_are_not_believed(grown, make, copied, tmp_path):
+    town = open_town(make.make(tmp_path / "other"), tmp_path / "other")
     core = town.open()
     for data in town.begin():
         submit(core, data)
@@ -165,15 +170,14 @@ def test_views_of_another_log_are_not_believed(grown, copied, tmp_path):
         submit(core, grown.make(number))
     assert core.head.size == len(grown.leaves)
     town.close()
-    shutil.copy(other / VIEWS_FILE, copied.database.with_name(VIEWS_FILE))
+    make.take_views(copied.database, town.database)
     assert refusal_to_start(copied) == "FOLD_OF_ANOTHER_LOG"
 
 
-def test_views_ahead_of_the_log_are_not_believed(grown, copied, tmp_path):
-    views = tmp_path / VIEWS_FILE
-    shutil.copy(copied.database.with_name(VIEWS_FILE), views)
-    tear(copied, size=grown.sizes[4], blocks=4, note=(grown.sizes[4], grown.notes[4]))
-    shutil.copy(views, copied.database.with_name(VIEWS_FILE))
+def test_views_ahead_of_the_log_are_not_believed(grown, make, copied, shell):
+    shell.tear(size=grown.sizes[4], blocks=4, note=(grown.sizes[4], grown.notes[4]))
+    copied.open().stop()
+    make.take_views(copied.database, grown.town.database)
     assert refusal_to_start(copied) == "LOG_BEHIND_FOLD"
 
 
@@ -181,48 +185,54 @@ def flip(data: bytes, place: int) -> bytes:
     return bytes([*data[:place], data[place] ^ 4, *data[place + 1 :]])
 
 
-@pytest.mark.parametrize("place", [40, 3000, -9])
-def test_a_bit_lost_after_the_checkpoint_is_found_before_it_is_signed(grown, copied, place):
+def flip_leaves(row: bytes, place: int) -> bytes:
+    """A leaf is another one, and nothing about the row tells."""
+    return pack(flip(unpack(row), place))
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [*[(flip_leaves, place) for place in (40, 3000, -9)], *[(flip, place) for place in (1, 300, -9)]],
+)
+def test_a_bit_lost_after_the_checkpoint_is_found_before_it_is_signed(grown, copied, shell, change, place):
     """Leaves that no stored checkpoint vouches for yet are held against the tree, and executed again."""
-    write(copied, "DELETE FROM note")
-    write(copied, "INSERT INTO note (size, text) VALUES (?, ?)", grown.sizes[4], grown.notes[4])
-    (first, data), *_ = read(copied, "SELECT first, data FROM segment ORDER BY first DESC LIMIT 1")
-    write(copied, "UPDATE segment SET data = ? WHERE first = ?", flip(data, place), first)
-    assert refusal_to_start(copied) == "FOLD_AHEAD_OF_CHECKPOINT"
-    forget_views(copied)
+    shell.change_note(grown.sizes[4], grown.notes[4])
+    (first, data), *_ = shell.read("SELECT first, data FROM segment ORDER BY first DESC LIMIT 1")
+    shell.write("UPDATE segment SET data = ? WHERE first = ?", change(data, place), first)
+    assert refusal_to_start(copied) in ("FOLD_AHEAD_OF_CHECKPOINT", "ROW_MALFORMED", "BUNDLE_MALFORMED")
+    shell.forget_views()
     refusal_to_start(copied)
 
 
-def test_a_bit_lost_in_a_tile_after_the_checkpoint_is_found_before_it_is_signed(grown, copied):
-    write(copied, "DELETE FROM note")
-    write(copied, "INSERT INTO note (size, text) VALUES (?, ?)", grown.sizes[4], grown.notes[4])
-    forget_views(copied)
-    (position, data), *_ = read(
-        copied, "SELECT position, data FROM tile WHERE level = 0 ORDER BY 1 DESC LIMIT 1"
+def test_a_bit_lost_in_a_tile_after_the_checkpoint_is_found_before_it_is_signed(grown, copied, shell):
+    shell.change_note(grown.sizes[4], grown.notes[4])
+    shell.forget_views()
+    (position, data), *_ = shell.read(
+        "SELECT position, data FROM tile WHERE level = 0 ORDER BY 1 DESC LIMIT 1"
     )
     assert (position + 1) * 256 > grown.sizes[4]
-    write(copied, "UPDATE tile SET data = ? WHERE level = 0 AND position = ?", flip(data, -5), position)
+    shell.write("UPDATE tile SET data = ? WHERE level = 0 AND position = ?", flip(data, -5), position)
     assert refusal_to_start(copied) == "LEAF_HASH_DIFFERS"
 
 
-def test_a_bit_lost_in_a_tile_below_the_checkpoint_is_found(copied):
-    (data,), *_ = read(copied, "SELECT data FROM tile WHERE level = 0 AND position = 0")
-    write(copied, "UPDATE tile SET data = ? WHERE level = 0 AND position = 0", flip(data, 11))
+def test_a_bit_lost_in_a_tile_below_the_checkpoint_is_found(copied, shell):
+    (data,), *_ = shell.read("SELECT data FROM tile WHERE level = 0 AND position = 0")
+    shell.write("UPDATE tile SET data = ? WHERE level = 0 AND position = 0", flip(data, 11))
     assert refusal_to_start(copied) == "CHECKPOINT_DIFFERS"
 
 
-def test_a_checkpoint_that_is_not_ours_is_not_believed(grown, copied):
-    size, text = read(copied, "SELECT size, text FROM note")[0]
+def test_a_checkpoint_that_is_not_ours_is_not_believed(grown, copied, shell):
+    size, text = shell.read("SELECT size, text FROM note")[0]
     forged = grown.notes[3].split("\n\n")[0] + "\n\n" + text.split("\n\n")[1]
     for note in (forged, text.replace("A", "B", 1), "", grown.notes[3].replace("town", "twon")):
-        write(copied, "UPDATE note SET text = ?", note)
+        shell.write("UPDATE note SET text = ?", note)
         refusal_to_start(copied)
-    write(copied, "UPDATE note SET text = ?", text)
+    shell.write("UPDATE note SET text = ?", text)
     assert copied.open().head.size == size
 
 
-def test_another_genesis_or_another_log_key_opens_nothing(copied):
-    other = Town(copied.database.parent, kind="simulated", parameters={"commission_basis_points": 7})
+def test_another_genesis_or_another_log_key_opens_nothing(copied, tmp_path):
+    other = open_town(copied.database, tmp_path, parameters={"commission_basis_points": 7})
     assert refusal_to_start(other) == "GENESIS_DIFFERS"
     with pytest.raises(InvariantBroken, match="LOG_KEY_DIFFERS"):
         NodeCore.open(copied.database, genesis=copied.genesis, signer=make_signer("another"))
@@ -232,32 +242,30 @@ def test_another_genesis_or_another_log_key_opens_nothing(copied):
 
 
 @pytest.mark.parametrize("blocks", [None, 4])
-def test_views_that_no_checkpoint_covers_are_not_believed(grown, copied, blocks):
+def test_views_that_no_checkpoint_covers_are_not_believed(grown, copied, shell, blocks):
     """What is folded is not executed again, so it must lie below a checkpoint that was stored before."""
-    write(copied, "DELETE FROM note")
-    if blocks is not None:
-        write(copied, "INSERT INTO note (size, text) VALUES (?, ?)", grown.sizes[blocks], grown.notes[blocks])
+    if blocks is None:
+        shell.write("DELETE FROM note")
+    else:
+        shell.change_note(grown.sizes[blocks], grown.notes[blocks])
     assert refusal_to_start(copied) == "FOLD_AHEAD_OF_CHECKPOINT"
-    forget_views(copied)
+    shell.forget_views()
     core = copied.open()
     assert core.checkpoint == grown.notes[-1]
 
 
-def test_a_missing_row_in_the_middle_is_missed(copied):
-    assert write(copied, "DELETE FROM segment WHERE first = 256") == 1
-    forget_views(copied)
+def test_a_missing_row_in_the_middle_is_missed(copied, shell):
+    assert shell.write("DELETE FROM segment WHERE first = 256") == 1
+    shell.forget_views()
     assert refusal_to_start(copied) == "LEAVES_MISSING"
 
 
-def test_a_start_that_failed_leaves_nothing_open(copied):
-    note = read(copied, "SELECT text FROM note")[0][0]
-    write(copied, "UPDATE note SET text = ''")
+def test_a_start_that_failed_leaves_nothing_open(make, copied, shell):
+    note = shell.read("SELECT text FROM note")[0][0]
+    shell.write("UPDATE note SET text = ''")
     refusal_to_start(copied)
-    # Nobody holds the files: they can be taken exclusively, mended, and used.
-    with closing(sqlite3.connect(copied.database, timeout=0)) as connection:
-        connection.execute("PRAGMA locking_mode=EXCLUSIVE")
-        connection.execute("UPDATE note SET text = ?", (note,))
-        connection.commit()
+    make.check_let_go(copied.database)
+    shell.write("UPDATE note SET text = ?", note)
     core = copied.open()
     assert points_of(core, 1) > 0
     assert codes_of(submit(core, copied.sign(PETROL, "more", copied.earn(1, sender=PETROL)))) == {"OK"}

@@ -193,20 +193,13 @@ def test_work_that_is_years_overdue_finds_what_it_is_about(tmp_path):
     assert audit(town) is None
 
 
-@pytest.fixture
-def store(tmp_path):
-    store = open_store(tmp_path / "ledger.db", RULEBOOK)
-    yield store
-    store.close()
-
-
 def fold(store, *, time: int, **changes: dict[str, Any]) -> None:
     head = Head(1, time, 1, "", 0, 0, 0)
     store.fold.fold(size=1, changes={"head": {"head": head}, **changes}, lookups=LookupRows())
 
 
 def number_of(store, table: str) -> int:
-    return store.fold._readers.get().exec_driver_sql(f"SELECT count(*) FROM {table}").scalar()
+    return store.fold._database.ask(f"SELECT count(*) FROM {table}").scalar()
 
 
 def test_a_fold_sweeps_a_bounded_number_of_rows_and_always_more_than_it_writes(store):
@@ -223,22 +216,23 @@ def test_a_fold_sweeps_a_bounded_number_of_rows_and_always_more_than_it_writes(s
     assert min(key for key, _ in store.fold.list_records("reference")).startswith("0002000")
 
 
-def test_no_fold_reads_a_table_through(store):
+def test_no_fold_reads_a_table_through(tmp_path):
+    store = open_store(tmp_path / "ledger.db", RULEBOOK)
     told: list[tuple[str, Any]] = []
     event.listen(
-        store.fold._engine,
+        store.fold._database.engine,
         "before_cursor_execute",
         lambda _connection, _cursor, statement, values, *_rest: told.append((statement, values)),
     )
     fold(store, time=DAY_MILLIS, transaction={"fresh|1": RememberedTransaction("x", 1)})
     deletes = [each for each in told if each[0].startswith(("DELETE", "SELECT"))]
     assert len(deletes) >= len(RETENTION) + 3
-    connection = store.fold._readers.get()
     for statement, values in deletes:
-        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
+        plan = store.fold._database.ask(f"EXPLAIN QUERY PLAN {statement}", *values).all()
         # A subquery's rows and the argument that is an array are no tables.
         scans = [row[3] for row in plan if row[3].startswith("SCAN") and "json_each" not in row[3]]
         assert scans == [], statement
+    store.close()
 
 
 def test_an_id_leaves_an_hour_after_its_time_and_not_before(store):

@@ -1,0 +1,169 @@
+"""The fold in a process of its own: bringing state and look-ups into the database costs the executor nothing
+but handing over.
+
+The node's process stays the only one that decides anything. What it hands over is a fold: the records that
+changed, as they will stand in the database, and the transactions whose look-up rows are to be written. The
+answer comes when the database has it. A writer that dies ends the node, as a disk that fails does.
+
+Two writers never meet: a fold is written under the claim of the node that started its writer
+(`FoldStore.claim`), and the next start, which may come before an orphan has noticed that it is one, takes the
+claim away from it. PostgreSQL's own processes do this work already; this is for SQLite.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import socket
+from collections.abc import Mapping
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw
+
+from contracts.rulebook import RULEBOOKS
+from ledger.codec import encode
+from ledger.errors import InvariantBroken
+from ledger.executor import HEAD_TABLE
+from ledger.transaction import TRANSACTION_TABLE, Header
+from node.storage.fold import FoldStore
+from node.storage.lookups import LookupRows, RecentBlocks, list_taken
+from node.storage.store import Store, open_views
+
+APART_RECORDS: Final = 5_000
+"""With so many changed records a fold is worth a process."""
+_LENGTH_BYTES: Final = 8
+_DONE: Final = b"\x01"
+_READ_BY_THE_SWEEP: Final = (HEAD_TABLE, TRANSACTION_TABLE)
+_NOTHING: Final = b"null"
+
+
+class _Job(msgspec.Struct, array_like=True):
+    """One fold on its way between the two."""
+
+    size: int
+    changes: bytes
+    """Table → key → record, null where it was removed: as `ledger.codec` writes it."""
+    system: list[tuple[int, list[bytes]]]
+    """Index of the first, and the messages that a block did by itself."""
+    transactions: list[tuple[int, bytes, list[bytes]]]
+    """Index of its leaf, header, messages."""
+
+
+_pack = msgspec.msgpack.Encoder().encode
+
+
+class _Names(msgspec.Struct):
+    """What a look-up row says of a message, whichever it is."""
+
+    member: str | None = None
+    program: str = ""
+    recipient: str | None = None
+    target: str | None = None
+    sender: str | None = None
+    reference: str = ""
+    original: str = ""
+    hold: str = ""
+
+
+class FoldApart:
+    """Writes folds as `FoldStore.fold` does: a quiet node's small ones here, and from the first large one on
+    in another process. For one thread at a time.
+    """
+
+    def __init__(self, store: Store, path: Path, rulebook: int, claim: int, *, is_warm: bool = False) -> None:
+        self._store = store
+        self._arguments = (path, rulebook, claim)
+        self._process: SpawnProcess | None = None
+        self._socket = self._start() if is_warm else None
+
+    def _start(self) -> socket.socket:
+        """The other process is on its way."""
+        ours, theirs = socket.socketpair()
+        self._process = multiprocessing.get_context("spawn").Process(
+            target=_write_for, args=(theirs, *self._arguments), name="fold", daemon=True
+        )
+        self._process.start()
+        theirs.close()
+        return ours
+
+    def fold(self, *, size: int, changes: Mapping[str, Mapping[str, Any]], recent: RecentBlocks) -> None:
+        """State and look-ups on disk stand for ``size`` leaves, or this raises `InvariantBroken`."""
+        if self._socket is None:
+            if sum(map(len, changes.values())) < APART_RECORDS:
+                self._store.fold.fold(size=size, changes=changes, lookups=recent.rows)
+                return
+            self._socket = self._start()
+        data = _pack(
+            _Job(
+                size=size,
+                changes=encode(changes),
+                system=[
+                    (block.first, [encode(message) for message in block.system])
+                    for block, _ in recent.blocks
+                    if block.system
+                ],
+                transactions=[
+                    (answer.index, transaction.header_bytes, list(transaction.message_bytes))
+                    for block, transactions in recent.blocks
+                    for transaction, answer in list_taken(block, transactions)
+                ],
+            )
+        )
+        try:
+            self._socket.sendall(len(data).to_bytes(_LENGTH_BYTES, "big") + data)
+            answer = self._socket.recv(1)
+        except OSError as error:
+            raise InvariantBroken("FOLD_WRITER_LOST", reason=str(error)) from None
+        if answer != _DONE:
+            raise InvariantBroken("FOLD_WRITER_LOST", reason="it ended; its last words are in the log above")
+
+    def close(self) -> None:
+        """The other process ends."""
+        if self._socket is not None and self._process is not None:
+            self._socket.close()
+            self._process.join(timeout=30)
+
+
+def _write_for(asker: socket.socket, path: Path, rulebook: int, claim: int) -> None:
+    """Write what is handed over until the asker is gone."""
+    # Ctrl-C and a service's stop reach every process; this one ends with the node, once nothing is left.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    rules = RULEBOOKS[rulebook]
+    # The node has read them already: here only the names count.
+    names = msgspec.json.Decoder(_Names)
+    jobs = msgspec.msgpack.Decoder(_Job)
+    store = open_views(path, rules)
+    store.hold_claim(claim)
+    with asker, asker.makefile("rb") as wanted:
+        while head := wanted.read(_LENGTH_BYTES):
+            data = wanted.read(int.from_bytes(head, "big"))
+            if len(data) != int.from_bytes(head, "big"):
+                return
+            job = jobs.decode(data)
+            rows = LookupRows()
+            for first, did in job.system:
+                rows.add_system(first, [names.decode(message) for message in did])
+            for index, header, sent in job.transactions:
+                rows.add_transaction(
+                    index,
+                    msgspec.json.decode(header, type=Header),
+                    [names.decode(message) for message in sent],
+                )
+            store.fold(size=job.size, changes=_read_changes(job.changes, store), lookups=rows)
+            asker.sendall(_DONE)
+
+
+def _read_changes(data: bytes, store: FoldStore) -> dict[str, dict[str, Any]]:
+    """The records as they will be stored; those that the sweep looks into, as records."""
+    changes: dict[str, dict[str, Any]] = {}
+    for table, records in msgspec.json.decode(data, type=dict[str, dict[str, Raw]]).items():
+        is_read = table in _READ_BY_THE_SWEEP
+        changes[table] = {
+            key: None if data == _NOTHING else store.decode(table, data) if is_read else data
+            for key, data in zip(records, map(bytes, records.values()), strict=True)
+        }
+    return changes
