@@ -71,6 +71,8 @@ class Connection(Generic[R]):
         self._meeting = Meeting(transport, outbox=outbox, chain=core.chain, begin=self._begin)
         transport.greet = self._meeting.greet
         self._opening = asyncio.Lock()
+        self._is_closing = False
+        """Nothing new is taken: what was asked before is still answered."""
         self._is_closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._submitter: Submitter[R] | None = None
@@ -96,6 +98,10 @@ class Connection(Generic[R]):
                 await settler.begin()
                 self._settler = settler
         return self._settler
+
+    def _check_open(self) -> None:
+        if self._is_closing:
+            raise ConfigurationError("this merchant is closed")
 
     def _begin(self, origin: Origin, time: int) -> Submitter[R]:
         """The first node was met, whose genesis is the pinned chain's."""
@@ -129,6 +135,7 @@ class Connection(Generic[R]):
 
         Without its moment (``is_dated``) it gets the one that the same order was given before, or now.
         """
+        self._check_open()
         data = check_message(message)
         try:
             lane = self._orders.get_lane(message)
@@ -152,8 +159,7 @@ class Connection(Generic[R]):
         """
         if not self.outbox.is_durable:
             raise ConfigurationError("queueing needs an outbox in a file: give outbox= or COMMONPOINT_OUTBOX")
-        if self._is_closed:
-            raise ConfigurationError("this merchant is closed")
+        self._check_open()
         dated = []
         given = []
         for message in messages:
@@ -173,6 +179,7 @@ class Connection(Generic[R]):
         self, messages: Sequence[Any], *, transaction_id: str | None, not_after: int | None, atomic: bool
     ) -> list[Committed[R]]:
         """The results of these messages as one transaction of their own."""
+        self._check_open()
         for message in messages:
             check_message(message)
         async with self.recall.minding(*map(get_name, messages)):
@@ -219,8 +226,10 @@ class Connection(Generic[R]):
 
     async def close(self) -> None:
         """What was asked is answered, then everything is closed."""
-        if self._is_closed:
+        if self._is_closing:
             return
+        # First of all: threads that go on calling would keep it open for ever.
+        self._is_closing = True
         await self._orders.drain()
         self._is_closed = True
         if self._settler is not None:

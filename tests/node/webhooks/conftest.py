@@ -27,6 +27,7 @@ class Post:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "webhooks.db"
+        self._threads_before = set(threading.enumerate())
         self._desk: Desk | None = None
         self._folder = folder
         self.feed: Feed
@@ -87,7 +88,8 @@ class Post:
         self.stop()
         if self._desk is not None:
             self._desk.close()
-        assert not [thread.name for thread in threading.enumerate() if thread.name == "webhooks"]
+        left = set(threading.enumerate()) - self._threads_before
+        assert "webhooks" not in {thread.name for thread in left}
 
 
 @pytest.fixture
