@@ -2,9 +2,9 @@
 
 An Ed25519 check takes as long as three operations. The executor announces which signatures a block carries;
 they are sent to a process that does nothing else, while the block is executed from its first message on.
-Whoever is asked for an answer that has not come yet works it out itself, so nobody ever waits, and a checker
-that dies or lags costs speed and nothing else. An answer belongs to the very key, text and signature that
-were sent; what was not announced is checked where it is asked.
+Where an answer has not come yet, whoever asks takes over some of what is left, so both are always at work; a
+checker that dies or lags costs speed and nothing else. An answer belongs to the very key, text and signature
+that were sent; what was not announced is checked where it is asked.
 
 In this process threads would not do: they would take the interpreter's lock back after each check.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import select
 import signal
 import socket
 from collections import deque
@@ -26,6 +27,9 @@ from ledger.keys import SignedText, is_valid_signature
 
 _TOGETHER: Final = 16
 """Signatures a message: the first answers come early, and few messages are made."""
+_SENT_MAX: Final = 3
+"""So many messages are under way: while one is worked at, the next is there."""
+_PATIENCE_SECONDS: Final = 0.005
 _WORTH_A_PROCESS: Final = 16
 """A node begins to check apart with the first block that carries so many signatures."""
 _ANSWERS_BYTES: Final = 4_096
@@ -42,6 +46,7 @@ class CheckerProcess:
         self._socket: socket.socket | None = None
         self._unsent: deque[list[SignedText]] = deque()
         self._sent: deque[list[SignedText]] = deque()
+        self._under_way: set[SignedText] = set()
         self._answers: dict[SignedText, bool] = {}
         self.wants_notice = True
 
@@ -74,27 +79,41 @@ class CheckerProcess:
 
     def is_valid(self, signed: SignedText) -> bool:
         """As `is_valid_signature`, from the other process where it has answered by now."""
-        answer = self._answers.pop(signed, None)
-        if answer is None and self._sent:
+        while signed not in self._answers:
             self._take_answers()
             self._send()
-            answer = self._answers.pop(signed, None)
-        if answer is None:
-            return is_valid_signature(public=signed.public, text=signed.text, signature=signed.signature)
-        return answer
+            if signed in self._answers:
+                break
+            if signed not in self._under_way:
+                # Not sent yet, if it was announced at all: then its neighbours will be asked about next.
+                mine = self._unsent.popleft() if self._unsent and signed in self._unsent[0] else [signed]
+            elif self._unsent:
+                # The other process is at it: meanwhile we take of the work that lies furthest ahead of it.
+                mine = self._unsent.pop()
+            else:
+                mine = []
+                if not self._is_answering():
+                    # It lags or is not there yet. Nothing more is sent until it has answered.
+                    self._under_way.clear()
+            for one in mine:
+                self._answers[one] = is_valid_signature(
+                    public=one.public, text=one.text, signature=one.signature
+                )
+        return self._answers.pop(signed)
 
     def close(self) -> None:
         """The other process ends; from here on everything is checked where it is asked."""
         self.wants_notice = False
         self._unsent.clear()
         self._sent.clear()
+        self._under_way.clear()
         if self._socket is not None and self._process is not None:
             self._socket.close()
             self._process.join(timeout=5)
 
     def _send(self) -> None:
-        """As much as the other side has room for is on its way."""
-        while self._unsent:
+        """The other side has enough to do, and no more: the rest may be ours."""
+        while self._unsent and len(self._sent) < _SENT_MAX:
             try:
                 if self._socket is None:
                     self._socket = self._start()
@@ -105,6 +124,7 @@ class CheckerProcess:
                 self.close()
                 return
             self._sent.append(self._unsent.popleft())
+            self._under_way.update(self._sent[-1])
 
     def _take_answers(self) -> None:
         """Whatever has been answered by now is known."""
@@ -118,8 +138,16 @@ class CheckerProcess:
             if not found:
                 self.close()
                 return
-            for signed, answer in zip(self._sent.popleft(), found, strict=True):
+            answered = self._sent.popleft()
+            self._under_way.difference_update(answered)
+            for signed, answer in zip(answered, found, strict=True):
                 self._answers[signed] = answer == 1
+
+    def _is_answering(self) -> bool:
+        """Whether an answer came within the time that all that is under way should take."""
+        if self._socket is None:
+            return False
+        return bool(select.select([self._socket], [], [], _PATIENCE_SECONDS)[0])
 
 
 def _check_for(asker: socket.socket) -> None:

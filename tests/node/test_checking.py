@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -49,7 +50,7 @@ def test_every_answer_is_that_of_the_rule_whenever_it_is_asked_for(checker):
 
 
 def test_answers_come_from_the_other_process(checker, monkeypatch):
-    texts = make_texts(40)
+    texts = make_texts(48)
     expected = [judge_alone(signed) for signed in texts]
     checker.expect(texts)
     wait_for_answers(checker, len(texts))
@@ -93,6 +94,41 @@ def test_a_node_that_hears_few_signatures_starts_no_process(checker):
         checker.expect(texts)
         assert [checker.is_valid(signed) for signed in texts] == [judge_alone(signed) for signed in texts]
     assert checker._process is None
+
+
+def test_both_work_at_what_is_asked_about_at_once(checker, monkeypatch):
+    texts = make_texts(1_000)
+    expected = [judge_alone(signed) for signed in texts]
+    checked_here = []
+
+    def check(**signed) -> bool:
+        checked_here.append(signed["text"])
+        return is_valid_signature(**signed)
+
+    checker.warm_up()
+    monkeypatch.setattr("node.checking.is_valid_signature", check)
+    checker.expect(texts)
+    wait_for_answers(checker, 16)
+    assert [checker.is_valid(signed) for signed in texts] == expected
+    assert 0 < len(checked_here) < len(texts), "some here, some there"
+    assert len(set(checked_here)) == len(checked_here), "and none twice here"
+
+
+def test_a_checker_that_stands_still_is_waited_for_once(checker):
+    texts = make_texts(400)
+    checker.warm_up()
+    checker.expect(texts[:16])
+    wait_for_answers(checker, 16)
+    os.kill(checker._process.pid, signal.SIGSTOP)
+    try:
+        begun = time.monotonic()
+        for start in range(0, 400, 100):
+            checker.expect(texts[start : start + 100])
+            some = texts[start : start + 100]
+            assert [checker.is_valid(signed) for signed in some] == [judge_alone(signed) for signed in some]
+        assert time.monotonic() - begun < 2
+    finally:
+        os.kill(checker._process.pid, signal.SIGCONT)
 
 
 def test_nothing_hangs_on_the_other_process(checker):
