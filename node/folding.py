@@ -93,6 +93,7 @@ class Folder:
             return
         self._state.begin_fold()
         changes, self._unfolded, self._count = self._unfolded, {}, 0
+        self._store.fold.note(changes)
         recent = self._store.lookups.begin_fold()
 
         def write() -> None:

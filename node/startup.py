@@ -112,6 +112,7 @@ def load_chain(
     torn = store.log.cut_torn_tail(genesis_size=len(origin.leaves), signed_size=note[0] if note else 0)
     if torn:
         log.warning("a torn tail was cut back to the last block", leaves=torn)
+    store.fold.learn_last_days()
     state = State(
         store.tables,
         store.fold,

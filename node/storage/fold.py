@@ -20,10 +20,13 @@ from ledger.errors import InvariantBroken
 from ledger.state import DUE_TABLE
 from node.storage.database import Database
 from node.storage.lookups import LookupRows
+from node.storage.new_days import DAY_DIGITS, NewDays
 from node.storage.schema import Schema
 from node.storage.sweep import Sweep
 
 _FOLD: Final = "fold"
+_LEARNT_MAX: Final = 2_000_000
+"""Keys of one day that a start reads: some seconds."""
 _WRITER: Final = "writer"
 """Under this name stands the claim of the process that writes."""
 
@@ -36,13 +39,17 @@ class FoldStore:
         self._schema = schema
         self._sweep = sweep
         self._claim: int | None = None
+        self._days = NewDays(sweep.tables, self._is_empty)
         self._decoders = {name: msgspec.json.Decoder(kind) for name, kind in tables.items()}
 
     def load(self, wanted: Mapping[str, Sequence[str]]) -> list[tuple[str, str, Any]]:
         """The (table, key, record) of those that exist."""
         found: list[tuple[str, str, Any]] = []
         connection = self._database.readers.get()
-        for table, keys in wanted.items():
+        for table, named in wanted.items():
+            keys = [key for key in named if self._days.may_exist(table, key)]
+            if not keys:
+                continue
             decode = self._decoders[table].decode
             rows = self._database.load(connection, self._schema.state[table], keys)
             found += [(table, key, decode(value)) for key, value in rows]
@@ -60,6 +67,33 @@ class FoldStore:
         decode = self._decoders[table].decode
         rows = self._database.ask(f"SELECT key, value FROM state_{table} ORDER BY key")
         return [(key, decode(value)) for key, value in rows]
+
+    def note(self, changes: Mapping[str, Mapping[str, Any]]) -> None:
+        """These changes are about to be folded, by this process or for it, and no others are on their way."""
+        self._days.note(changes)
+
+    def learn_last_days(self) -> None:
+        """What the last two days of each table hold is known from here on, where that is soon read."""
+        for table in sorted(self._sweep.tables):
+            last = self._database.fetch(f"SELECT max(key) FROM state_{table}")[0][0]
+            if last is None:
+                continue
+            today = int(last[:DAY_DIGITS])
+            for day in (f"{today:0{DAY_DIGITS}d}", f"{today - 1:0{DAY_DIGITS}d}"):
+                rows = self._database.fetch(
+                    f"SELECT key FROM state_{table} WHERE key >= ? AND key < ? LIMIT ?",
+                    day,
+                    day + "\U0010ffff",
+                    _LEARNT_MAX + 1,
+                )
+                if len(rows) <= _LEARNT_MAX:
+                    self._days.learn(table, day, [row[0] for row in rows])
+
+    def _is_empty(self, table: str, prefix: str) -> bool:
+        rows = self._database.fetch(
+            f"SELECT 1 FROM state_{table} WHERE key >= ? AND key < ? LIMIT 1", prefix, prefix + "\U0010ffff"
+        )
+        return not rows
 
     def read_mark(self) -> int | None:
         """The tree size that state and look-ups stand for, or None before the first fold."""
@@ -122,6 +156,7 @@ class FoldStore:
 
     def clear(self) -> None:
         """Everything folded is gone; the next start makes it again from the log."""
+        self._days.forget()
         database = self._database
         with database.begin() as connection:
             for table in self._schema.folded:

@@ -46,6 +46,11 @@ class Sweep:
         self._retention = dict(retention)
         """Table → days after the day its keys begin with, from which a record never matters again."""
 
+    @property
+    def tables(self) -> frozenset[str]:
+        """The tables whose keys begin with a day."""
+        return frozenset(self._retention)
+
     def run(
         self,
         database: Database,
