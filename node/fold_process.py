@@ -12,6 +12,8 @@ claim away from it. PostgreSQL's own processes do this work already; this is for
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import gc
 import multiprocessing
 import signal
@@ -88,6 +90,8 @@ class FoldApart:
         )
         self._process.start()
         theirs.close()
+        # A node that ends without closing is waited for by nobody: the writer ends with its line.
+        atexit.register(_hang_up, ours)
         return ours
 
     def fold(self, *, size: int, changes: Mapping[str, Mapping[str, Any]], recent: RecentBlocks) -> None:
@@ -126,6 +130,11 @@ class FoldApart:
         if self._socket is not None and self._process is not None:
             self._socket.close()
             self._process.join(timeout=30)
+
+
+def _hang_up(line: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        line.shutdown(socket.SHUT_RDWR)
 
 
 def _write_for(asker: socket.socket, path: Path, rulebook: int, claim: int) -> None:
