@@ -167,9 +167,7 @@ class State:
                 if key in records[table] or table in resident or key in absent[table]:
                     continue
                 absent[table].add(key)
-                if table not in missing:
-                    missing[table] = []
-                missing[table].append(key)
+                missing.setdefault(table, []).append(key)
         if not missing:
             return
         for table, key, record in self._source.load(missing):
@@ -214,7 +212,7 @@ class State:
                 del self._before[table][key]
         self._undo = None
 
-    def pending(self, table: str) -> Mapping[str, Any]:
+    def pending(self, table: str) -> dict[str, Any]:
         """What the block has written to a table so far."""
         records = self._records[table]
         return {key: records[key] for key in self._before[table]}
@@ -228,7 +226,7 @@ class State:
         # Small tables first, and with them the head: a reader on another thread that finds the head where it
         # was has not seen anything newer either.
         tables = sorted(self._tables, key=lambda table: (table not in self._resident, table))
-        changes = {table: dict(self.pending(table)) for table in tables if self._before[table]}
+        changes = {table: self.pending(table) for table in tables if self._before[table]}
         for table, written in changes.items():
             self._before[table] = {}
             if table == DUE_TABLE:

@@ -17,8 +17,8 @@ DAY_DIGITS: Final = 7
 _FIELD_BYTES: Final = 1 << 24
 """A million keys leave one in eighty unsure; memory is taken only as marks are made."""
 _MASK: Final = _FIELD_BYTES - 1
-_FIELDS_MAX: Final = 32
-"""So many fields at a time: days long past, of which late records come, are asked of the disk."""
+_DAYS_MAX: Final = 3
+"""So many days of a table at a time, the latest: of those long past the disk is asked."""
 
 
 class NewDays:
@@ -73,5 +73,9 @@ class NewDays:
         if (table, day) in self._asked:
             return
         self._asked.add((table, day))
-        if len(self._fields) < _FIELDS_MAX and self._is_empty(table, day):
+        if self._is_empty(table, day):
             self._fields[table, day] = bytearray(_FIELD_BYTES)
+            # What is let go of is asked of the disk again, and never known anew.
+            kept = sorted(one for one in self._fields if one[0] == table)
+            for old in kept[:-_DAYS_MAX]:
+                del self._fields[old]

@@ -6,7 +6,6 @@ import random
 
 import pytest
 
-from node.storage import new_days
 from node.storage.new_days import NewDays
 
 
@@ -86,8 +85,12 @@ def test_a_removal_leaves_no_mark_and_what_is_forgotten_is_looked_up(disk, days)
     assert days.may_exist("earned", "0020000|shop|earn|leaf|3")
 
 
-def test_fields_have_an_end(disk, days, monkeypatch):
-    monkeypatch.setattr(new_days, "_FIELDS_MAX", 3)
-    disk.write(days, "earned", *(f"{day:07d}|shop|earn|leaf|1" for day in range(20_000, 20_020, 2)))
+def test_a_node_that_runs_for_long_knows_the_latest_days_and_no_others(disk, days):
+    for day in range(20_000, 20_040):
+        disk.write(days, "earned", f"{day:07d}|shop|earn|leaf|1")
+    assert not days.may_exist("earned", "0020039|shop|earn|leaf|2")
+    assert not days.may_exist("earned", "0020038|shop|earn|leaf|2")
+    assert days.may_exist("earned", "0020030|shop|earn|leaf|2"), "asked of the disk"
     assert len(days._fields) == 3
+    disk.write(days, "earned", "0020010|shop|earn|leaf|late")
     assert all(days.may_exist("earned", key) for key in disk.keys["earned"])
