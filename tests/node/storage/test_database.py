@@ -102,6 +102,15 @@ def test_what_was_stopped_lies_in_two_files_and_nothing_beside_them(town):
     assert {name for name, size in left.items() if size} == set(FILES)
 
 
+def failure_of(core):
+    """What keeps a node from folding its last blocks: met by its engine while it was idle, or by the stop."""
+    try:
+        core.stop()
+    except InvariantBroken as error:
+        return error
+    return core._engine.failure
+
+
 def test_two_nodes_over_one_sqlite_log_never_make_it_two(town, monkeypatch):
     """The lock of the data directory keeps a second process out. Were it not there, the log's own keys would:
     the database refuses a second block at one place, and whoever wanted to write it stops. The views are for
@@ -119,8 +128,7 @@ def test_two_nodes_over_one_sqlite_log_never_make_it_two(town, monkeypatch):
     assert not other.is_ready
     other.stop()
     assert codes_of(submit(one, town.sign(FRESH, "two", town.earn(3)))) == {"OK"}
-    with pytest.raises(InvariantBroken, match="FOLD_WRITER_REPLACED"):
-        one.stop()
+    assert str(failure_of(one)).startswith("FOLD_WRITER_REPLACED")
     town._opened.clear()
     again = town.open()
     assert again.read_leaves(0, len(leaves)) == leaves
