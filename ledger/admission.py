@@ -1,11 +1,14 @@
-"""Admission: what keys, clock and id alone decide about a transaction, at intake and again in its block.
+"""Admission: what clock, keys, the rulebook in force and the id alone decide about a transaction, at intake
+and again in its block.
 
 What is turned down here is `Refused`: nothing is recorded. The block's word counts, since between the two a
-key may have been revoked or time may have passed; it depends on the state and the block alone, so every node
-says the same.
+key may have been revoked, time may have passed or other rules have come into force; it depends on the state
+and the block alone, so every node says the same.
 """
 
 from __future__ import annotations
+
+from msgspec import Struct
 
 from ledger.errors import Refused
 from ledger.rule import BlockContext, Rulebook
@@ -22,7 +25,9 @@ from ledger.transaction import (
 def check_authority(
     state: StateView, rulebook: Rulebook, transaction: Transaction, block: BlockContext
 ) -> None:
-    """Time, key, purpose and signature allow this transaction. Raises `Refused`, in the documented order."""
+    """Time, key, rulebook, purpose and signature allow this transaction. Raises `Refused`, in the documented
+    order.
+    """
     header = transaction.header
     if header.not_after < block.time:
         raise Refused("EXPIRED", not_after=header.not_after, time=block.time)
@@ -34,7 +39,11 @@ def check_authority(
         raise Refused("UNKNOWN_KEY", key=header.key, sender=header.sender)
     if not key.valid_from <= block.height < key.valid_to:
         raise Refused("KEY_NOT_VALID", key=header.key, height=block.height)
-    for kind in dict.fromkeys(map(type, transaction.messages)):
+    kinds: dict[type[Struct], None] = dict.fromkeys(map(type, transaction.messages))
+    for kind in kinds:
+        if kind not in rulebook.rules:
+            raise Refused("NOT_IN_FORCE", message=kind.__struct_config__.tag, rulebook=rulebook.version)
+    for kind in kinds:
         if key.purpose not in rulebook.rules[kind].purposes:
             raise Refused("WRONG_PURPOSE", purpose=key.purpose)
     transaction.verify_signature(key.public)

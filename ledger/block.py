@@ -12,7 +12,7 @@ from typing import Any, Final
 from ledger.codec import encode
 from ledger.errors import Rejected
 from ledger.leaves import compute_tag, encode_entry, encode_system_entry, encode_transaction_leaf
-from ledger.outcome import Outcome, outcome_of
+from ledger.outcome import OK, Outcome, outcome_of
 from ledger.rule import Asked, BlockContext, Decision, Rulebook
 from ledger.state import Key, State
 from ledger.totals import Movements
@@ -46,9 +46,9 @@ class BlockInHand:
         for due in self._rulebook.due(self._state, self._context):
             system.append(due.message)
             self._write(due.decision)
+            self.accepted += due.decision.outcome.code == OK
             self.leaves.append(encode_system_entry(encode(due.message), encode(due.decision.outcome)))
         self.entries += len(system)
-        self.accepted += len(system)
         return system
 
     def take(self, transaction: Transaction, reads: MessageReads) -> tuple[int, tuple[bytes, ...]]:
@@ -93,6 +93,7 @@ class BlockInHand:
         sender, key_id, context = header.sender, header.key, self._context
         state, decide, write = self._state, self._decide, self._write
         key = state.get(KEY_TABLE, key_id)
+        guard = self._rulebook.find_guard(state, context, sender)
         outcomes: list[bytes] = []
         applied = 0
         for message, content_hash, read in zip(
@@ -101,6 +102,8 @@ class BlockInHand:
             asked = Asked(context, sender, key, key_id, index, content_hash, read)
             index += 1
             try:
+                if guard is not None:
+                    guard(message)
                 decision = decide[type(message)](state, asked, message)
             except Rejected as rejection:
                 outcomes.append(encode(outcome_of(rejection)))

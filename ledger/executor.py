@@ -3,13 +3,13 @@ auditor's verifier.
 
 Per block: due work first, then each transaction in order. A transaction that keys, clock or its id turn down
 changes nothing and leaves no leaf; every message of one that is taken gets an entry, applied or rejected.
-The clock is the block's. Nothing is durable yet when `execute_block`
-returns: the caller makes the leaves durable and then commits the state, or rolls it back.
+The clock is the block's, and so is the version of the rules (`ledger.versions`). Nothing is durable yet when
+`execute_block` returns: the caller makes the leaves durable and then commits the state, or rolls it back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any, Final, NamedTuple
 
@@ -23,7 +23,7 @@ from ledger.genesis import Origin
 from ledger.keys import SignatureCheck, SignatureJudge, SignedText
 from ledger.leaves import BlockLeaf, Totals, encode_block_leaf
 from ledger.log.merkle import compute_leaf_hashes
-from ledger.rule import BlockContext, Rulebook
+from ledger.rule import NO_READS, BlockContext, Rulebook
 from ledger.state import DUE_TABLE, Key, State
 from ledger.totals import (
     DEBIT_TABLE,
@@ -42,6 +42,7 @@ from ledger.transaction import (
     check_contents,
 )
 from ledger.values import LEAF_BYTES_MAX
+from ledger.versions import RULEBOOK_KEY, RULEBOOK_TABLE, pick_rulebook
 
 HEAD_TABLE: Final = "head"
 HEAD_KEY: Final = "head"
@@ -92,9 +93,10 @@ class ExecutedBlock(NamedTuple):
 
 
 def make_tables(rulebook: Rulebook) -> dict[str, Any]:
-    """Every table of a ledger under this rulebook, with its record type."""
+    """Every table of a ledger, with its record type: the same whichever of its versions is named."""
     core = {
         HEAD_TABLE: Head,
+        RULEBOOK_TABLE: int,
         KEY_TABLE: RegisteredKey,
         TRANSACTION_TABLE: RememberedTransaction,
         DUE_TABLE: int,
@@ -106,6 +108,7 @@ def get_resident_tables(rulebook: Rulebook) -> frozenset[str]:
     """The tables that are kept whole in memory."""
     return rulebook.resident | {
         HEAD_TABLE,
+        RULEBOOK_TABLE,
         KEY_TABLE,
         TALLY_TABLE,
         SUPPLY_TABLE,
@@ -133,20 +136,40 @@ class Executor:
     """Executes blocks of one chain over one state."""
 
     def __init__(
-        self, *, state: State, origin: Origin, rulebook: Rulebook, judge: SignatureJudge | None = None
+        self,
+        *,
+        state: State,
+        origin: Origin,
+        rulebooks: Mapping[int, Rulebook],
+        judge: SignatureJudge | None = None,
     ) -> None:
         self.judge = judge or SignatureCheck()
         self.state = state
-        self.rulebook = rulebook
+        self.rulebooks = rulebooks
+        """All that this program knows, by version."""
+        self._first_version = origin.settings.rulebook
         self.chain = origin.chain
         self._operator = origin.settings.operator
         self._utc_offset_minutes = origin.settings.utc_offset_minutes
+        self._currency = origin.settings.currency
+        self._founded_at = origin.settings.time
 
     @property
     def head(self) -> Head:
         """Where the committed chain stands."""
         head: Head = self.state.get_current(HEAD_TABLE, HEAD_KEY)
         return head
+
+    @property
+    def version(self) -> int:
+        """Of the rules of the next block."""
+        version: int | None = self.state.get_current(RULEBOOK_TABLE, RULEBOOK_KEY)
+        return self._first_version if version is None else version
+
+    @property
+    def rulebook(self) -> Rulebook:
+        """The rules of the next block. Raises `InvariantBroken` ``RULEBOOK_UNKNOWN``."""
+        return pick_rulebook(self.rulebooks, self.version, height=self.head.height + 1)
 
     def context(self, *, time: int) -> BlockContext:
         """The context of the next block at ``time``."""
@@ -157,31 +180,36 @@ class Executor:
             operator=self._operator,
             utc_offset_minutes=self._utc_offset_minutes,
             judge=self.judge,
+            previous=self.head.previous,
+            rulebook=self.version,
+            currency=self._currency,
+            founded_at=self._founded_at,
         )
 
     def execute_block(
         self, transactions: Sequence[Transaction], *, time: int, engine_height: int | None = None
     ) -> ExecutedBlock:
         """The leaves of the next block, pending in the state. Raises `InvalidBlock` where time runs
-        backwards.
+        backwards, `InvariantBroken` where this program does not know the version of its rules.
         """
         head = self.head
+        rulebook = self.rulebook
         if time < head.time:
             raise InvalidBlock("TIME_BACKWARDS", expected=f">= {head.time}", found=time)
         context = self.context(time=time)
         state = self.state
-        reads = [self._list_reads(context, transaction) for transaction in transactions]
+        reads = [_list_reads(rulebook, context, transaction) for transaction in transactions]
         state.prefetch(chain([_list_ids(transactions)], *reads))
         if self.judge.wants_notice:
-            self.judge.expect(self._list_signatures(context, transactions))
+            self.judge.expect(self._list_signatures(rulebook, context, transactions))
         state.begin()
-        block = BlockInHand(state=state, rulebook=self.rulebook, context=context, first=head.size)
+        block = BlockInHand(state=state, rulebook=rulebook, context=context, first=head.size)
         system = block.do_due_work()
         answers: list[Answer] = []
         for transaction, read in zip(transactions, reads, strict=True):
             try:
                 check_contents(transaction, chain=self.chain)
-                check_authority(state, self.rulebook, transaction, context)
+                check_authority(state, rulebook, transaction, context)
                 is_repeat = check_repeat(state, transaction, context)
             except Refused as refusal:
                 answers.append(Answer(refusal, False, 0, ()))
@@ -201,7 +229,7 @@ class Executor:
             height=context.height,
             last=head.size + len(leaves),
             previous=head.previous,
-            rulebook=self.rulebook.version,
+            rulebook=rulebook.version,
             sums=block.close(),
             time=time,
             totals=Totals(
@@ -224,17 +252,11 @@ class Executor:
         state.put(HEAD_TABLE, HEAD_KEY, new_head)
         return ExecutedBlock(new_head, head.size, leaves, hashes, answers, time, system)
 
-    def _list_reads(self, context: BlockContext, transaction: Transaction) -> list[Sequence[Key]]:
-        """For each message, the records its rule will read, as far as it says."""
-        rules = self.rulebook.rules
-        sender = transaction.header.sender
-        return [rules[type(message)].reads(context, sender, message) for message in transaction.messages]
-
     def _list_signatures(
-        self, context: BlockContext, transactions: Sequence[Transaction]
+        self, rulebook: Rulebook, context: BlockContext, transactions: Sequence[Transaction]
     ) -> list[SignedText]:
         """The signatures that the block's messages carry, as far as the state tells whose they are."""
-        announcing = {kind: rule.announce for kind, rule in self.rulebook.rules.items() if rule.announce}
+        announcing = {kind: rule.announce for kind, rule in rulebook.rules.items() if rule.announce}
         return [
             signed
             for transaction in transactions
@@ -242,6 +264,16 @@ class Executor:
             if (announce := announcing.get(type(message))) is not None
             for signed in announce(self.state, context, message)
         ]
+
+
+def _list_reads(rulebook: Rulebook, context: BlockContext, transaction: Transaction) -> list[Sequence[Key]]:
+    """For each message, the records its rule will read, as far as it says; none where there is no rule."""
+    rules = rulebook.rules
+    sender = transaction.header.sender
+    return [
+        rule.reads(context, sender, message) if (rule := rules.get(type(message))) is not None else NO_READS
+        for message in transaction.messages
+    ]
 
 
 def _list_ids(transactions: Sequence[Transaction]) -> list[Key]:

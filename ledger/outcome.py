@@ -6,10 +6,11 @@ balance after. Two replicas that decide differently therefore disagree on the ve
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from ledger.codec import Digest
 from ledger.errors import Rejected
 from ledger.values import (
     LOTS_MAX,
@@ -25,6 +26,9 @@ from ledger.values import (
     SeriesId,
 )
 
+OK: Final = "OK"
+DRAWS_MAX: Final = 80
+"""Who paid for a default is told as far as an entry has room."""
 LegReason = Annotated[str, Meta(pattern=r"\A[a-z][a-z_]{1,30}\Z", max_length=31)]
 About = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._:-]{1,64}\Z", max_length=64)]
 
@@ -57,6 +61,14 @@ class Leg(
     destination: LegAccount
 
 
+class Draw(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """What one source paid towards a default."""
+
+    micros: Micros
+    source: LegAccount
+    """`cover`, `reserve`, `fund`, or a participant that goes without."""
+
+
 class Event(Struct, frozen=True, forbid_unknown_fields=True, gc=False, kw_only=True):
     """Something others may want to hear of."""
 
@@ -72,6 +84,8 @@ class Outcome(Struct, frozen=True, forbid_unknown_fields=True, gc=False, kw_only
     code: Code
     debt: Balance | UnsetType = UNSET
     """What the account owes after it."""
+    draws: Annotated[list[Draw], Meta(max_length=DRAWS_MAX)] | UnsetType = UNSET
+    """Who paid for a default, in order."""
     events: Annotated[list[Event], Meta(max_length=16)] | UnsetType = UNSET
     expired: Annotated[list[Lot], Meta(max_length=LOTS_MAX)] | UnsetType = UNSET
     """Lots that should have come back, and lapsed at once."""
@@ -86,6 +100,8 @@ class Outcome(Struct, frozen=True, forbid_unknown_fields=True, gc=False, kw_only
     """Lots that went back from a hold."""
     repaid: Balance | UnsetType = UNSET
     """Points that went against the account's debt."""
+    statement: Digest | UnsetType = UNSET
+    """SHA-256 of the statement of the window that was cut."""
 
 
 def outcome_of(rejection: Rejected) -> Outcome:

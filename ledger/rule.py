@@ -29,11 +29,15 @@ class BlockContext:
     __slots__ = (
         "_offset_millis",
         "chain",
+        "currency",
         "day",
+        "founded_at",
         "height",
         "judge",
         "memo",
         "operator",
+        "previous",
+        "rulebook",
         "time",
         "utc_offset_minutes",
     )
@@ -47,13 +51,27 @@ class BlockContext:
         operator: str,
         utc_offset_minutes: int,
         judge: SignatureJudge = _JUDGE,
+        previous: str = "",
+        currency: str = "",
+        founded_at: int = 0,
+        rulebook: int = 1,
     ) -> None:
         self.chain = chain
+        self.currency = currency
+        """What money is counted in, ISO 4217. Empty where no block is being executed."""
+        self.founded_at = founded_at
+        """The time of the genesis."""
         self.height = height
         self.time = time
         self.operator = operator
         self.judge = judge
         """Who says whether a signature holds."""
+        self.previous = previous
+        """Leaf hash of the block leaf before: nobody who voted on a draw could know it. Empty where no block
+        is being executed.
+        """
+        self.rulebook = rulebook
+        """The version of the rules that the block is executed under."""
         self.utc_offset_minutes = utc_offset_minutes
         self._offset_millis = utc_offset_minutes * 60_000
         self.day: int = get_day(time, utc_offset_minutes=utc_offset_minutes)
@@ -107,6 +125,10 @@ class Rule(NamedTuple):
     """The signatures it may ask about, as the state stands before the block: only ever a matter of speed."""
 
 
+Guard = Callable[[Any], None]
+"""Lets a message pass, or raises `Rejected`."""
+
+
 class DueWork(NamedTuple):
     """A system message and its decision."""
 
@@ -136,6 +158,8 @@ class Rulebook(NamedTuple):
     due: Callable[[StateView, BlockContext], Iterable[DueWork]]
     """The work this block does by itself, in order, bounded."""
     not_after_seconds_max: Callable[[StateView, BlockContext], int]
+    find_guard: Callable[[StateView, BlockContext, str], Guard | None]
+    """What stands in the way of a sender's messages in this block, whatever they ask; None for nothing."""
     genesis: Callable[[Any], Iterable[tuple[str, str, Any]]]
     """The records with which a ledger of this genesis begins."""
 

@@ -57,6 +57,10 @@ class StateView(Protocol):
         """The keys of the due table below ``before``, in order, at most ``limit``."""
         ...
 
+    def list_records(self, table: str) -> list[tuple[str, Any]]:
+        """Every record of a table that is whole in memory, in key order."""
+        ...
+
 
 class Changes(NamedTuple):
     """What one committed block changed: table → key → record, None where it was removed."""
@@ -145,10 +149,7 @@ class State:
         return None
 
     def list_remembered(self, table: str) -> list[tuple[str, Any]]:
-        """The records of a table that are in memory, None for those known to be absent.
-
-        Over a source's, the whole.
-        """
+        """The records of a table in memory, None for those known to be absent: over a source's, the whole."""
         records = dict(self._records[table])
         records.update(self._before[table])
         return [(key, record) for key, record in records.items() if record is not _UNREAD]
@@ -291,8 +292,8 @@ class State:
             if table in self._fleeting or len(records) > keep_below:
                 self._records[table] = {key: records[key] for key in unfolded.get(table, ())}
 
-    def rows(self, table: str) -> Iterable[tuple[str, Any]]:
-        """All records of a table in key order. Only without a source: an auditor's whole state."""
-        if self._source is not None:
-            raise InvariantBroken("STATE_NOT_WHOLE")
-        return sorted(self._records[table].items())
+    def list_records(self, table: str) -> list[tuple[str, Any]]:
+        """Every record of a table that is whole in memory, as of the last write, in key order."""
+        if table not in self._resident:
+            raise InvariantBroken("TABLE_NOT_WHOLE", table=table)
+        return sorted((key, record) for key, record in self._records[table].items() if record is not None)

@@ -6,15 +6,16 @@ is owed. Every division says who gets the remainder.
 
 from __future__ import annotations
 
-from contracts.mechanics.parameters import get_parameter
+from contracts.mechanics.trials import get_parameter_for
 from ledger.outcome import Leg
-from ledger.rule import Asked, BlockContext
+from ledger.rule import Asked
 from ledger.state import StateView
 
 
-def compute_accrual_fee(state: StateView, block: BlockContext, *, points: int, par_accrue: int) -> int:
+def compute_accrual_fee(state: StateView, asked: Asked, *, member: str, points: int, par_accrue: int) -> int:
     """The operator's fee on partner earning. Rounded down: the partner keeps the fraction."""
-    return points * par_accrue * get_parameter(state, block, "accrual_fee_basis_points") // 10_000
+    basis_points = get_parameter_for(state, asked, "accrual_fee_basis_points", member)
+    return points * par_accrue * basis_points // 10_000
 
 
 def make_accrual_legs(asked: Asked, *, issuer: str, accrual: int, fee: int) -> list[Leg]:
@@ -33,11 +34,11 @@ def make_accrual_return_legs(asked: Asked, *, issuer: str, accrual: int, fee: in
     )
 
 
-def compute_commission(state: StateView, block: BlockContext, *, gross: int) -> int:
+def compute_commission(state: StateView, asked: Asked, *, member: str, gross: int) -> int:
     """The operator's commission on spending elsewhere. Rounded down: the acceptor keeps the fraction."""
-    commission = gross * get_parameter(state, block, "commission_basis_points") // 10_000
-    commission = max(commission, get_parameter(state, block, "commission_floor_micros"))
-    return min(commission, get_parameter(state, block, "commission_cap_micros"), gross)
+    commission = gross * get_parameter_for(state, asked, "commission_basis_points", member) // 10_000
+    commission = max(commission, get_parameter_for(state, asked, "commission_floor_micros", member))
+    return min(commission, get_parameter_for(state, asked, "commission_cap_micros", member), gross)
 
 
 def make_redemption_legs(asked: Asked, *, issuer: str, gross: int, commission: int) -> list[Leg]:

@@ -19,6 +19,7 @@ from contracts.mechanics.grants import check_grant, use_grant
 from contracts.mechanics.members import announce_text, get_current_key, is_valid_text
 from contracts.mechanics.parameters import get_parameter
 from contracts.mechanics.records import MEMBER, NONCE, Member
+from contracts.mechanics.trials import get_parameter_for
 from contracts.messages.consent_text import ANY, Consent, ConsentText, Purpose, encode_consent
 from ledger.codec import from_base64url
 from ledger.errors import Rejected
@@ -65,7 +66,15 @@ def check_consent(
         if not (is_own and member.till_speaks and purpose in ("redeem", "hold")):
             raise Rejected("CONSENT_MISSING", member=member_id, program=program)
         return []
-    _check_scope(state, asked, consent, purpose=purpose, points=points, counterparty=counterparty)
+    _check_scope(
+        state,
+        asked,
+        consent,
+        purpose=purpose,
+        member=member_id,
+        points=points,
+        counterparty=counterparty,
+    )
     public, changes = _find_speaker(
         state, asked, consent, member=member, program=program, issuer=issuer, points=points
     )
@@ -134,7 +143,14 @@ def _encode_text(
 
 
 def _check_scope(
-    state: StateView, asked: Asked, consent: Consent, *, purpose: Purpose, points: int, counterparty: str
+    state: StateView,
+    asked: Asked,
+    consent: Consent,
+    *,
+    purpose: Purpose,
+    member: str,
+    points: int,
+    counterparty: str,
 ) -> None:
     """What the text itself allows covers this use of it."""
     block = asked.block
@@ -143,12 +159,15 @@ def _check_scope(
         raise Rejected("CONSENT_WRONG_COUNTERPARTY", named=consent.counterparty, counterparty=counterparty)
     if consent.expires < block.time:
         raise Rejected("CONSENT_EXPIRED", expires=consent.expires, time=block.time)
-    longest = get_parameter(state, block, "open_consent_seconds_max" if is_open else "consent_seconds_max")
+    if is_open:
+        longest = get_parameter(state, block, "open_consent_seconds_max")
+    else:
+        longest = get_parameter_for(state, asked, "consent_seconds_max", member)
     if consent.expires > block.time + longest * 1000:
         raise Rejected("CONSENT_TOO_LONG", expires=consent.expires, allowed=block.time + longest * 1000)
     if points > consent.points:
         raise Rejected("CONSENT_TOO_SMALL", points=points, allowed=consent.points)
-    if is_open and points > get_parameter(state, block, "open_consent_points_max"):
+    if is_open and points > get_parameter_for(state, asked, "open_consent_points_max", member):
         raise Rejected("CONSENT_ABOVE_OPEN_LIMIT", points=points)
 
 

@@ -1,8 +1,8 @@
 """Debts: points that an account owes since a return took more than there was.
 
-Whatever comes to the account by an earning, an award, a refund or out of a hold repays them first, so nobody
-earns, spends, brings everything back and keeps the points. A debt is never a negative lot: it is a record of
-its own.
+Whatever comes to the account by an earning, an award, a gift of the issuer's hand, a refund or out of a hold
+repays them first, so nobody earns, spends, brings everything back and keeps the points. A debt is never a
+negative lot: it is a record of its own.
 """
 
 from __future__ import annotations

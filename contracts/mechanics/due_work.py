@@ -17,6 +17,8 @@ from ledger.values import NEVER
 
 EXPIRY: Final = "e"
 HOLD: Final = "h"
+PROPOSAL_DUE: Final = "p"
+WINDOW_DUE: Final = "w"
 _MILLIS_PER_MINUTE: Final = 60_000
 _MINUTES_PER_DAY: Final = MILLIS_PER_DAY // _MILLIS_PER_MINUTE
 
@@ -27,9 +29,9 @@ class Due(NamedTuple):
     key: str
     minute: int
     kind: str
-    """`EXPIRY` or `HOLD`."""
+    """`EXPIRY`, `HOLD`, `PROPOSAL_DUE` or `WINDOW_DUE`."""
     about: str
-    """The account's key, or the hold's."""
+    """The key of the account, hold, proposal or window."""
 
 
 def get_expiry_key(block: BlockContext, *, day: int, account_key: str) -> str | None:
@@ -50,8 +52,13 @@ def get_expired_day(block: BlockContext, due: Due) -> int:
 
 def get_hold_due_key(expires: int, hold_key: str) -> str:
     """The key for a hold: due with the first full minute at or after `expires`."""
-    minute = -(-expires // _MILLIS_PER_MINUTE)
-    return f"{minute:0{MINUTE_DIGITS}d}|{HOLD}|{hold_key}"
+    return get_due_key(expires, HOLD, hold_key)
+
+
+def get_due_key(time: int, kind: str, about: str) -> str:
+    """The key for work of a kind: due with the first full minute at or after ``time``."""
+    minute = -(-time // _MILLIS_PER_MINUTE)
+    return f"{minute:0{MINUTE_DIGITS}d}|{kind}|{about}"
 
 
 def find_due(state: StateView, block: BlockContext, *, limit: int) -> list[Due]:

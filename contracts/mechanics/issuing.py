@@ -13,7 +13,8 @@ from msgspec import UNSET, Struct
 
 from contracts.mechanics.clearing import compute_accrual_fee, make_accrual_legs
 from contracts.mechanics.debts import repay_first
-from contracts.mechanics.exposure import check_legs
+from contracts.mechanics.exposure import Alerts, check_legs
+from contracts.mechanics.issuance import use_issuance
 from contracts.mechanics.lots import check_room, get_account, get_arrivals
 from contracts.mechanics.policies import compute_spendable_from
 from contracts.mechanics.records import EARNED, Earned, Policy
@@ -50,9 +51,11 @@ def issue_points(
 ) -> Decision:
     """The decision that issues these points, with ``changes`` besides.
 
-    Raises `Rejected`, in this order: ``LOT_LIMIT``, ``BALANCE_LIMIT``, ``DEBIT_CAP``.
+    Raises `Rejected`, in this order: ``ISSUANCE_EXHAUSTED``, ``LOT_LIMIT``, ``BALANCE_LIMIT``,
+    ``DEBIT_CAP``.
     """
     block = asked.block
+    changes += use_issuance(state, block, program=issue.program, points=issue.points)
     account_key = issue.account_key
     account = get_account(state, block, account_key)
     day = compute_spendable_from(policy, day=block.day, expires=series.expires)
@@ -61,13 +64,16 @@ def issue_points(
     check_room(account, repayment.lots)
     source = ISSUED_HOME
     legs: list[Leg] = []
+    alerts: Alerts = UNSET
     par_accrue = fee = 0
     if asked.sender != terms.issuer:
         source = ISSUED_PARTNER
         par_accrue = series.par_accrue
-        fee = compute_accrual_fee(state, block, points=issue.points, par_accrue=par_accrue)
+        fee = compute_accrual_fee(
+            state, asked, member=issue.member, points=issue.points, par_accrue=par_accrue
+        )
         legs = make_accrual_legs(asked, issuer=terms.issuer, accrual=issue.points * par_accrue, fee=fee)
-        check_legs(state, asked.sender, legs, code="DEBIT_CAP")
+        alerts = check_legs(state, block, asked.sender, legs, code="DEBIT_CAP")
 
     postings = [Posting(issue.program, source, issue.member, new) for new in repayment.lots]
     if repayment.paid:
@@ -91,6 +97,7 @@ def issue_points(
         balance=account.points + repayment.points,
         code=OK,
         debt=repayment.debt,
+        events=alerts,
         legs=legs or UNSET,
         lots=repayment.lots or UNSET,
         points=issue.points,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from contracts.mechanics.parameters import get_parameter
 from contracts.mechanics.records import EARNED, RETENTION_DAYS, SPENT, Earned, Spent, Undone
 from contracts.mechanics.references import (
     check_occurred,
@@ -17,6 +16,7 @@ from contracts.mechanics.references import (
     format_reference_key,
     refuse_repeat,
 )
+from contracts.mechanics.trials import get_parameter_for
 from ledger.errors import Rejected
 from ledger.rule import Asked, BlockContext
 from ledger.state import StateView
@@ -60,7 +60,8 @@ def find_original(state: StateView, asked: Asked, message: Any) -> tuple[str, st
     for part in original.undone:
         if part.reference == message.reference:
             refuse_repeat(part, content)
-    if message.original_day < block.day - get_parameter(state, block, "refund_horizon_days"):
+    horizon = get_parameter_for(state, asked, "refund_horizon_days", message.member)
+    if message.original_day < block.day - horizon:
         raise Rejected("REFUND_TOO_LATE", original_day=message.original_day)
     return table, key, original, Undone(message.reference, content, asked.index)
 

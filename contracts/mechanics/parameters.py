@@ -32,6 +32,7 @@ PARAMETERS: Final[dict[str, Bounds]] = {
     "commission_basis_points": Bounds(100, 0, 2_000),
     "commission_cap_micros": Bounds(50_000_000, 0, 10**12),
     "commission_floor_micros": Bounds(0, 0, 10**9),
+    "confirmation_seconds": Bounds(259_200, 60, 2_592_000),
     "consent_seconds_max": Bounds(86_400, 60, 2_592_000),
     "debt_points_max": Bounds(100_000, 0, POINTS_MAX),
     "due_entries_max": Bounds(256, 1, 8_192),
@@ -44,11 +45,26 @@ PARAMETERS: Final[dict[str, Bounds]] = {
     "open_consent_seconds_max": Bounds(120, 10, 120),
     "par_band_basis_points": Bounds(1_000, 0, 10_000),
     "par_floor_micros": Bounds(10_000, 1, PAR_MAX),
+    "payment_seconds": Bounds(604_800, 60, 5_184_000),
+    "payment_unit_micros": Bounds(10_000, 1, 1_000_000),
+    "proposal_seconds_max": Bounds(2_592_000, 60, 31_536_000),
     "rate_notice_heights": Bounds(10, 1, 10_000_000),
     "reference_horizon_days": Bounds(400, 1, 800),
     "refund_grace_days": Bounds(30, 0, 90),
     "refund_horizon_days": Bounds(180, 1, 400),
+    "window_days": Bounds(0, 0, 366),
 }
+
+
+def check_value(name: str, value: int) -> None:
+    """There is such a parameter, and it may take this value. Raises `Rejected` ``PARAMETER_UNKNOWN`` or
+    ``PARAMETER_OUT_OF_BOUNDS``.
+    """
+    bounds = PARAMETERS.get(name)
+    if bounds is None:
+        raise Rejected("PARAMETER_UNKNOWN", parameter=name)
+    if not bounds.least <= value <= bounds.greatest:
+        raise Rejected("PARAMETER_OUT_OF_BOUNDS", value=value, bounds=bounds)
 
 
 def get_parameter(state: StateView, block: BlockContext, name: str) -> int:

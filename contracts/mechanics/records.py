@@ -6,7 +6,7 @@ outcomes.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from msgspec import Struct
 
@@ -225,47 +225,15 @@ class TillLimits(Struct, frozen=True, array_like=True, gc=False):
 
 
 class Exposure(Struct, frozen=True, array_like=True, gc=False):
-    """How much an issuer may owe, and would owe for open holds."""
+    """How much a participant may owe, and would owe for open holds."""
 
     cap: int
     held: int
+    relieved: int
+    """Of its debits since genesis, those of windows that are settled, less what came back unpaid from windows
+    that were aborted: its debits without these are what it owes that is not settled.
+    """
 
 
-NO_EXPOSURE: Final = Exposure(FOREVER, 0)
-"""Nobody set a cap, and nothing is held."""
-
-TABLES: Final[dict[str, Any]] = {
-    PARTICIPANT: Participant,
-    PARAMETER: Parameter,
-    PROGRAM: Program,
-    SERIES: Series,
-    GRANT: GrantRecord,
-    MEMBER: Member,
-    NONCE: int,
-    REFERENCE: ReferenceRecord,
-    EARNED: Earned,
-    SPENT: Spent,
-    HOLD: HoldRecord,
-    DEBT: int,
-    POLICY: Policy,
-    TILL: TillLimits,
-    EXPOSURE: Exposure,
-}
-"""Table name → record type. `nonce` holds the expiry of a consent that was spent, `debt` the points an
-account owes.
-"""
-
-RESIDENT: Final = frozenset({PARTICIPANT, PARAMETER, PROGRAM, SERIES, GRANT, DEBT, POLICY, TILL, EXPOSURE})
-"""The alliance's own tables: as small as the alliance, however many members it has. And debts: few members
-have any, and every earning asks.
-"""
-FLEETING: Final = frozenset({NONCE, REFERENCE, EARNED, SPENT})
-"""What was spent is looked for, and as a rule not found: there is no use in keeping it at hand."""
-RETENTION: Final = {
-    NONCE: 1,
-    REFERENCE: RETENTION_DAYS,
-    EARNED: RETENTION_DAYS,
-    SPENT: RETENTION_DAYS,
-    HOLD: RETENTION_DAYS,
-}
-"""Table → days after the day its keys begin with, from which a record never matters again."""
+NO_EXPOSURE: Final = Exposure(FOREVER, 0, 0)
+"""Nobody set a cap, nothing is held and nothing was settled."""

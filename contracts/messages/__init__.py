@@ -14,6 +14,7 @@ from contracts.messages.enrolment import AddMemberKey, Enrol, ReplaceMemberKey, 
 from contracts.messages.exchange import Exchange
 from contracts.messages.expiry import Expire
 from contracts.messages.gift import Gift
+from contracts.messages.governance import CancelProposal, CloseProposal, Enact, Propose, Vote
 from contracts.messages.holds import Capture, Hold, Lapse, Release
 from contracts.messages.issuing import Adjust, ImportBalance
 from contracts.messages.limits import SetDebitCap, SetPolicy, SetTillLimits
@@ -30,6 +31,17 @@ from contracts.messages.registry import (
     SetParameter,
 )
 from contracts.messages.returns import Refund, ReturnOrder
+from contracts.messages.settlement import (
+    Abort,
+    AttestCover,
+    AttestFund,
+    AttestPayment,
+    Confirm,
+    Countersign,
+    Cut,
+    CutWindow,
+    SetBrandShares,
+)
 
 Message = (
     Earn
@@ -60,24 +72,44 @@ Message = (
     | AnnouncePar
     | Grant
     | RevokeGrant
+    | Propose
+    | Vote
+    | CancelProposal
+    | CutWindow
+    | Countersign
+    | AttestPayment
+    | AttestCover
+    | AttestFund
+    | SetBrandShares
 )
 """What a participant may submit."""
 
-SystemMessage = Expire | Lapse
+SystemMessage = Expire | Lapse | Enact | CloseProposal | Cut | Confirm | Abort
 """What a block does by itself, as due work."""
 
 MESSAGE_DECODER: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 
 __all__ = [
     "MESSAGE_DECODER",
+    "Abort",
     "AddKey",
     "AddMemberKey",
     "Adjust",
     "Admit",
     "AnnouncePar",
+    "AttestCover",
+    "AttestFund",
+    "AttestPayment",
     "Award",
+    "CancelProposal",
     "Capture",
+    "CloseProposal",
+    "Confirm",
+    "Countersign",
+    "Cut",
+    "CutWindow",
     "Earn",
+    "Enact",
     "Enrol",
     "Exchange",
     "Expire",
@@ -89,6 +121,7 @@ __all__ = [
     "Message",
     "OpenProgram",
     "OpenSeries",
+    "Propose",
     "Redeem",
     "Refund",
     "Release",
@@ -96,10 +129,12 @@ __all__ = [
     "ReturnOrder",
     "RevokeGrant",
     "RevokeKey",
+    "SetBrandShares",
     "SetDebitCap",
     "SetMemberChoice",
     "SetParameter",
     "SetPolicy",
     "SetTillLimits",
     "SystemMessage",
+    "Vote",
 ]

@@ -1,7 +1,7 @@
 """Registry: who takes part, with which keys; what is issued, at what par; who may make or accept it.
 
 All of these are signed with a `govern` key. Each participant answers for its own keys, programs and grants;
-admission and parameters are the operator's until voting exists.
+admission and parameters are the operator's where the alliance has no constitution.
 """
 
 from __future__ import annotations

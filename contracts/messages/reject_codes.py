@@ -6,7 +6,9 @@ from __future__ import annotations
 
 from typing import Final
 
-OK: Final = "OK"
+from ledger.outcome import OK
+
+__all__ = ["OK", "REJECT_CODES"]
 
 REJECT_CODES: Final[dict[str, str]] = {
     # every message with a reference
@@ -102,5 +104,53 @@ REJECT_CODES: Final[dict[str, str]] = {
     "PROGRAM_FORBIDS_GIFTS": "The issuer does not let these points be given away.",
     "IMPORT_CLOSED": "The program takes no more opening balances.",
     "IMPORT_DATES": "These points could not have these dates in this series.",
+    # what rests
+    "PARTICIPANT_REMOVED": "This participant has left the alliance.",
+    "PARTICIPANT_SUSPENDED": "This participant, or the points' issuer, is suspended.",
+    "RULE_PAUSED": "The alliance has paused this kind of message.",
+    "PROGRAM_PAUSED": "The alliance has paused this program.",
+    # governance
+    "VOTE_REQUIRED": "In this alliance that takes a vote.",
+    "NOT_A_VOTER": "Only who has a vote may do this.",
+    "PROPOSAL_EXISTS": "A proposal of this name was made before.",
+    "PROPOSAL_UNKNOWN": "There is no such proposal.",
+    "PROPOSAL_FINAL": "The proposal is decided, or was taken back.",
+    "PROPOSAL_EXPIRED": "The time to vote on it is over.",
+    "PROPOSAL_TOO_LONG": "It could be voted on for longer than the alliance allows.",
+    "TOO_MANY_PROPOSALS": "As many of this proposer's proposals are open as may be.",
+    "CONFIGURATION_CHANGED": "Voters, voting rules or rulebook are no longer those it was made for.",
+    "ALREADY_VOTED": "This organisation has voted; a ballot is final.",
+    "NOT_PROPOSER": "Only who made the proposal may take it back.",
+    "BELOW_THRESHOLD": "Too little weight was for it when its time was over.",
+    "NOT_SUSPENDED": "This participant is not suspended.",
+    "OPERATOR_STAYS": "The operator can be neither suspended nor removed.",
+    "BELOW_MINIMUM_VOTERS": "Fewer organisations would vote than the constitution asks for.",
+    "PARTICIPANT_OWES": "The participant has points outstanding, or is not settled.",
+    "THRESHOLD_TOO_LOW": "Only a pause may take less than more than half of all weight.",
+    "PARAMETER_HAS_NO_TRIAL": "This parameter holds for everybody alike.",
+    "TRIAL_MALFORMED": "A trial is at some merchants, or with a share of the members.",
+    "TRIAL_UNKNOWN": "Nothing is tried for this parameter.",
+    "PAR_RISE_NEEDS_NO_VOTE": "The par would not fall: its issuer may announce it.",
+    "CAP_ABOVE_COVER": "The cap would lie above what is attested to cover it.",
+    "RULEBOOK_NOT_AHEAD": "The next rulebook is the one after that in force.",
+    "POLICY_MALFORMED": "This is not a trust policy of this log.",
+    "PAUSE_MALFORMED": "A program is paused, or a kind of message.",
+    "ALREADY_PAUSED": "This rests already.",
+    "NOT_PAUSED": "This does not rest.",
+    # settlement
+    "WINDOW_UNKNOWN": "No such window was cut.",
+    "WINDOW_NOT_CLOSED": "The window is not waiting for signatures.",
+    "WINDOW_NOT_CONFIRMED": "The window is not waiting for payments.",
+    "NOT_IN_WINDOW": "The participant does not stand in this statement.",
+    "STATEMENT_DIFFERS": "The window's statement has another hash.",
+    "LINE_UNKNOWN": "A dispute names lines of the statement in which its sender stands; an agreement none.",
+    "ALREADY_SIGNED": "This was signed before.",
+    "NO_DISPUTE": "This participant has no open dispute in the window.",
+    "TRANSFER_UNKNOWN": "The statement proposes no such transfer.",
+    "NOT_IN_TRANSFER": "Only payer and payee attest a transfer.",
+    "ALREADY_ATTESTED": "This side has attested the transfer.",
+    "NOTHING_OWED": "The participant has paid what it owed from this window.",
+    "NOT_TRUSTEE": "Only the trustee attests cover.",
+    "ISSUANCE_EXHAUSTED": "The program's issuance budget is used up for today or altogether.",
 }
 """Code → what it tells a person."""

@@ -23,6 +23,7 @@ from contracts.mechanics.members import (
 )
 from contracts.mechanics.parameters import get_parameter
 from contracts.mechanics.records import MEMBER, NONCE, Member
+from contracts.mechanics.trials import get_parameter_for
 from contracts.messages.consent_text import ChoiceText, PossessionText, encode_choice, encode_possession
 from contracts.messages.enrolment import AddMemberKey, Enrol, ReplaceMemberKey, SetMemberChoice
 from contracts.messages.reject_codes import OK
@@ -92,7 +93,10 @@ def set_member_choice(state: StateView, asked: Asked, message: SetMemberChoice) 
         raise Rejected("MEMBER_KEY_MISSING", member=message.member)
     if message.expires < block.time:
         raise Rejected("CONSENT_EXPIRED", expires=message.expires, time=block.time)
-    if message.expires > block.time + get_parameter(state, block, "consent_seconds_max") * 1000:
+    if (
+        message.expires
+        > block.time + get_parameter_for(state, asked, "consent_seconds_max", message.member) * 1000
+    ):
         raise Rejected("CONSENT_TOO_LONG", expires=message.expires)
     text = ChoiceText(
         choice=message.choice, expires=message.expires, member=message.member, nonce=message.nonce

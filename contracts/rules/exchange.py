@@ -120,7 +120,7 @@ def exchange(state: StateView, asked: Asked, message: Exchange) -> Decision:
         target_issuer=target.issuer,
         paid=received * new.par_accrue,
     )
-    check_legs(state, source.issuer, legs)
+    alerts = check_legs(state, block, source.issuer, legs)
 
     # POST
     changes += get_departures(block, account, account_key, lots)
@@ -128,7 +128,13 @@ def exchange(state: StateView, asked: Asked, message: Exchange) -> Decision:
     postings = [Posting(message.program, message.member, EXCHANGED_OUT, lot) for lot in lots]
     postings += [Posting(message.target, EXCHANGED_IN, message.recipient, lot) for lot in given]
     outcome = Outcome(
-        balance=account.points - taken, code=OK, legs=legs or UNSET, lots=lots, points=taken, received=given
+        balance=account.points - taken,
+        code=OK,
+        events=alerts,
+        legs=legs or UNSET,
+        lots=lots,
+        points=taken,
+        received=given,
     )
     return Decision(outcome, postings, changes)
 

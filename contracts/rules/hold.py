@@ -15,11 +15,10 @@ from msgspec import UNSET
 
 from contracts.mechanics.clearing import compute_commission, make_redemption_legs
 from contracts.mechanics.due_work import Due, get_hold_due_key
-from contracts.mechanics.exposure import reserve
+from contracts.mechanics.exposure import Alerts, reserve
 from contracts.mechanics.holds import end_hold, give_back
 from contracts.mechanics.lots import get_departures, reads_account, split_lots
 from contracts.mechanics.originals import is_remembered
-from contracts.mechanics.parameters import get_parameter
 from contracts.mechanics.records import HOLD, SPENT, HoldRecord, Spent
 from contracts.mechanics.references import check_occurred, compute_content, format_reference_key
 from contracts.mechanics.spending import (
@@ -30,6 +29,7 @@ from contracts.mechanics.spending import (
     reads_spending,
 )
 from contracts.mechanics.terms import get_terms
+from contracts.mechanics.trials import get_parameter_for
 from contracts.messages.holds import Capture, Hold, Lapse, Release
 from contracts.messages.reject_codes import OK
 from ledger.errors import Rejected
@@ -48,14 +48,16 @@ def hold(state: StateView, asked: Asked, message: Hold) -> Decision:
     block = asked.block
     if message.expires <= block.time:
         raise Rejected("HOLD_EXPIRED", expires=message.expires, time=block.time)
-    longest = block.time + get_parameter(state, block, "hold_seconds_max") * 1000
+    longest = block.time + get_parameter_for(state, asked, "hold_seconds_max", message.member) * 1000
     if message.expires > longest:
         raise Rejected("HOLD_TOO_LONG", expires=message.expires, allowed=longest)
     changes = spending.changes
     pars: tuple[int, ...] = ()
+    alerts: Alerts = UNSET
     if not spending.is_home:
         pars = tuple(spending.pars)
-        changes.append(reserve(state, spending.issuer, spending.gross))
+        change, alerts = reserve(state, block, spending.issuer, spending.gross)
+        changes.append(change)
     changes += check_limits(state, asked, message, spending)
 
     # POST
@@ -67,7 +69,8 @@ def hold(state: StateView, asked: Asked, message: Hold) -> Decision:
         *get_departures(block, spending.account, spending.account_key, lots),
     ]
     postings = [Posting(message.program, message.member, held_by(message.member), lot) for lot in lots]
-    return Decision(Outcome(balance=spending.account.points, code=OK, lots=lots), postings, changes)
+    outcome = Outcome(balance=spending.account.points, code=OK, events=alerts, lots=lots)
+    return Decision(outcome, postings, changes)
 
 
 def capture(state: StateView, asked: Asked, message: Capture) -> Decision:
@@ -89,7 +92,7 @@ def capture(state: StateView, asked: Asked, message: Capture) -> Decision:
     pars = found.pars[: len(lots)]
     if not is_home:
         gross = compute_gross(lots, pars)
-        commission = compute_commission(state, block, gross=gross)
+        commission = compute_commission(state, asked, member=message.member, gross=gross)
         legs = make_redemption_legs(asked, issuer=issuer, gross=gross, commission=commission)
     back = give_back(state, block, member=message.member, program=message.program, lots=rest)
     destination = REDEEMED_HOME if is_home else REDEEMED_ELSEWHERE

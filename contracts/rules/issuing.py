@@ -1,8 +1,9 @@
 """Issuing by hand: opening balances and visible corrections, by the issuer's govern key alone.
 
 An opening balance keeps the dates it had in the earlier system, as far as the series' own policy could have
-given them, and only for some time after the program was opened. A correction is an entry like any other: what
-is given is issued, and what is taken needs the member's consent, since nobody moves a member's points on
+given them, and only for some time after the program was opened; it repays nothing, since these points are not
+new. A correction is an entry like any other: what is given is issued and repays the account's debt first, as
+what is earned does; and what is taken needs the member's consent, since nobody moves a member's points on
 somebody else's word.
 """
 
@@ -11,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from msgspec import UnsetType
+from msgspec import UNSET, UnsetType
 
 from contracts.mechanics.consent import check_consent, get_nonce_key
+from contracts.mechanics.debts import Repayment, repay_first
 from contracts.mechanics.lots import (
     check_room,
     get_account,
@@ -32,7 +34,7 @@ from contracts.messages.reject_codes import OK
 from ledger.calendar import compute_month_end
 from ledger.errors import Rejected
 from ledger.outcome import Lot, Outcome
-from ledger.posting import ADJUSTED_IN, ADJUSTED_OUT, IMPORTED, Posting, get_account_key
+from ledger.posting import ADJUSTED_IN, ADJUSTED_OUT, CLAWED_BACK, IMPORTED, Posting, get_account_key
 from ledger.rule import Asked, BlockContext, Decision, Rule
 from ledger.state import Key, StateView
 from ledger.values import NEVER
@@ -56,7 +58,8 @@ def import_balance(state: StateView, asked: Asked, message: ImportBalance) -> De
     if message.earned_day > block.day or not block.day <= message.expires_day <= latest:
         raise Rejected("IMPORT_DATES", earned_day=message.earned_day, latest=latest)
     lot = Lot(message.expires_day, series.opened, 0, message.points, message.series, 0)
-    return _give(state, asked, message, lot, source=IMPORTED, changes=changes)
+    arriving = Repayment([lot], lot.points)
+    return _give(state, asked, message, arriving, source=IMPORTED, changes=changes)
 
 
 def adjust(state: StateView, asked: Asked, message: Adjust) -> Decision:
@@ -71,7 +74,8 @@ def adjust(state: StateView, asked: Asked, message: Adjust) -> Decision:
         if series is None:
             raise Rejected("NO_OPEN_SERIES", program=message.program)
         lot = Lot(series.expires, series.opened, 0, message.points, series.series, 0)
-        return _give(state, asked, message, lot, source=ADJUSTED_IN, changes=changes)
+        repayment = repay_first(state, get_account_key(message.member, message.program), [lot])
+        return _give(state, asked, message, repayment, source=ADJUSTED_IN, changes=changes)
     changes += check_consent(
         state,
         asked,
@@ -101,18 +105,30 @@ def _give(
     state: StateView,
     asked: Asked,
     message: ImportBalance | Adjust,
-    lot: Lot,
+    repayment: Repayment,
     *,
     source: str,
     changes: list[Any],
 ) -> Decision:
-    """One lot is issued to the member. Raises `Rejected` ``LOT_LIMIT`` or ``BALANCE_LIMIT``."""
-    account_key = get_account_key(message.member, message.program)
+    """One lot is issued, to the member or to what the account owes. Raises `Rejected` ``LOT_LIMIT`` or
+    ``BALANCE_LIMIT``.
+    """
+    program = message.program
+    account_key = get_account_key(message.member, program)
     account = get_account(state, asked.block, account_key)
-    check_room(account, [lot])
-    changes += get_arrivals(asked.block, account, account_key, [lot])
-    outcome = Outcome(balance=account.points + message.points, code=OK, lots=[lot])
-    return Decision(outcome, (Posting(message.program, source, message.member, lot),), changes)
+    check_room(account, repayment.lots)
+    postings = [Posting(program, source, message.member, lot) for lot in repayment.lots]
+    postings += [Posting(program, source, CLAWED_BACK, paid) for paid in repayment.paid]
+    changes += repayment.changes
+    changes += get_arrivals(asked.block, account, account_key, repayment.lots)
+    outcome = Outcome(
+        balance=account.points + repayment.points,
+        code=OK,
+        debt=repayment.debt,
+        lots=repayment.lots or UNSET,
+        repaid=repayment.repaid,
+    )
+    return Decision(outcome, postings, changes)
 
 
 def reads(block: BlockContext, sender: str, message: ImportBalance | Adjust) -> Sequence[Key]:

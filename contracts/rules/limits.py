@@ -8,17 +8,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from msgspec.structs import replace
-
-from contracts.mechanics.records import (
-    EXPOSURE,
-    NO_EXPOSURE,
-    PARTICIPANT,
-    POLICY,
-    TILL,
-    Policy,
-    TillLimits,
-)
+from contracts.mechanics.caps import set_cap
+from contracts.mechanics.government import check_no_vote_needed
+from contracts.mechanics.records import POLICY, TILL, Policy, TillLimits
 from contracts.mechanics.terms import get_terms
 from contracts.messages.limits import SetDebitCap, SetPolicy, SetTillLimits
 from contracts.messages.reject_codes import OK
@@ -64,12 +56,10 @@ def set_till_limits(state: StateView, asked: Asked, message: SetTillLimits) -> D
 
 def set_debit_cap(state: StateView, asked: Asked, message: SetDebitCap) -> Decision:
     """The participant may owe this much from now on."""
+    check_no_vote_needed(state, asked.block)
     if asked.sender != asked.block.operator:
         raise Rejected("NOT_OPERATOR", operator=asked.block.operator)
-    if state.get(PARTICIPANT, message.participant) is None:
-        raise Rejected("PARTICIPANT_UNKNOWN", participant=message.participant)
-    exposure = state.get(EXPOSURE, message.participant) or NO_EXPOSURE
-    return Decision(_DONE, (), [(EXPOSURE, message.participant, replace(exposure, cap=message.cap))])
+    return Decision(_DONE, (), [set_cap(state, asked.block, message.participant, cap=message.cap)])
 
 
 def reads(block: BlockContext, sender: str, message: Any) -> tuple[Key, ...]:

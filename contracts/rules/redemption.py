@@ -16,7 +16,7 @@ from typing import Final
 from msgspec import UNSET
 
 from contracts.mechanics.clearing import compute_commission, make_redemption_legs
-from contracts.mechanics.exposure import check_debit
+from contracts.mechanics.exposure import Alerts, check_debit
 from contracts.mechanics.lots import get_departures
 from contracts.mechanics.records import SPENT, Spent
 from contracts.mechanics.spending import announce_spending, check_limits, check_spending, reads_spending
@@ -34,14 +34,15 @@ def redeem(state: StateView, asked: Asked, message: Redeem) -> Decision:
     # then the points, then the limits.
     spending = check_spending(state, asked, message)
     legs: list[Leg] = []
+    alerts: Alerts = UNSET
     commission = 0
     pars: tuple[int, ...] = ()
     if not spending.is_home:
-        commission = compute_commission(state, asked.block, gross=spending.gross)
+        commission = compute_commission(state, asked, member=message.member, gross=spending.gross)
         legs = make_redemption_legs(
             asked, issuer=spending.issuer, gross=spending.gross, commission=commission
         )
-        check_debit(state, spending.issuer, spending.gross)
+        alerts = check_debit(state, asked.block, spending.issuer, spending.gross)
         pars = tuple(spending.pars)
     changes = spending.changes + check_limits(state, asked, message, spending)
 
@@ -53,7 +54,8 @@ def redeem(state: StateView, asked: Asked, message: Redeem) -> Decision:
     balance = spending.account.points - message.points
     destination = REDEEMED_HOME if spending.is_home else REDEEMED_ELSEWHERE
     postings = [Posting(message.program, message.member, destination, lot) for lot in lots]
-    return Decision(Outcome(balance=balance, code=OK, legs=legs or UNSET, lots=lots), postings, changes)
+    outcome = Outcome(balance=balance, code=OK, events=alerts, legs=legs or UNSET, lots=lots)
+    return Decision(outcome, postings, changes)
 
 
 def reads(block: BlockContext, sender: str, message: Redeem) -> Sequence[Key]:

@@ -19,10 +19,10 @@ from contracts.mechanics.clearing import compute_share, make_refund_legs
 from contracts.mechanics.debts import repay_first
 from contracts.mechanics.lots import check_room, get_account, get_arrivals, reads_account, split_lots
 from contracts.mechanics.originals import check_parts, find_original, get_original_key
-from contracts.mechanics.parameters import get_parameter
 from contracts.mechanics.records import Spent
 from contracts.mechanics.spending import compute_gross
 from contracts.mechanics.terms import get_terms
+from contracts.mechanics.trials import get_parameter_for
 from contracts.messages.reject_codes import OK
 from contracts.messages.returns import Refund
 from ledger.errors import Rejected
@@ -46,9 +46,8 @@ def refund(state: StateView, asked: Asked, message: Refund) -> Decision:
     out, _ = split_lots(spent.lots, whole - spent.refunded)
     still_out, _ = split_lots(spent.lots, whole - refunded)
     _, back = split_lots(out, whole - refunded)
-    restored, expired = restore_lots(
-        reversed(back), day=block.day, grace_days=get_parameter(state, block, "refund_grace_days")
-    )
+    grace_days = get_parameter_for(state, asked, "refund_grace_days", message.member)
+    restored, expired = restore_lots(reversed(back), day=block.day, grace_days=grace_days)
     account_key = get_account_key(message.member, message.program)
     account = get_account(state, block, account_key)
     repayment = repay_first(state, account_key, restored)

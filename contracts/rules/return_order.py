@@ -19,10 +19,10 @@ from msgspec.structs import replace
 from contracts.mechanics.clearing import compute_share, make_accrual_return_legs
 from contracts.mechanics.lots import get_account, get_departures, reads_account, split_lots
 from contracts.mechanics.originals import check_parts, find_original, get_original_key
-from contracts.mechanics.parameters import get_parameter
 from contracts.mechanics.policies import get_policy
 from contracts.mechanics.records import DEBT
 from contracts.mechanics.terms import get_terms
+from contracts.mechanics.trials import get_parameter_for
 from contracts.messages.reject_codes import OK
 from contracts.messages.returns import ReturnOrder
 from ledger.errors import Rejected
@@ -45,7 +45,7 @@ def return_order(state: StateView, asked: Asked, message: ReturnOrder) -> Decisi
     account_key = get_account_key(message.member, message.program)
     account = get_account(state, block, account_key)
     lots, shortfall = _find_lots(account, earned.lot, due, day=block.day)
-    changes, debt = _settle_shortfall(state, asked, message.program, account_key, shortfall)
+    changes, debt = _settle_shortfall(state, asked, message, account_key, shortfall)
 
     # POST
     gone = due - shortfall
@@ -89,19 +89,19 @@ def _find_lots(account: Account, earned: Lot, due: int, *, day: int) -> tuple[li
 
 
 def _settle_shortfall(
-    state: StateView, asked: Asked, program: str, account_key: str, shortfall: int
+    state: StateView, asked: Asked, message: ReturnOrder, account_key: str, shortfall: int
 ) -> tuple[list[Any], int | None]:
     """What becomes of points the member no longer has: the changes, and the debt after where it changed.
 
     Raises `Rejected` ``CLAWBACK_BLOCKED`` or ``DEBT_LIMIT``.
     """
-    choice = get_policy(state, program).shortfall
+    choice = get_policy(state, message.program).shortfall
     if not shortfall or choice == "absorb":
         return [], None
     if choice == "block":
         raise Rejected("CLAWBACK_BLOCKED", missing=shortfall)
     debt = (state.get(DEBT, account_key) or 0) + shortfall
-    allowed = get_parameter(state, asked.block, "debt_points_max")
+    allowed = get_parameter_for(state, asked, "debt_points_max", message.member)
     if debt > allowed:
         raise Rejected("DEBT_LIMIT", debt=debt, allowed=allowed)
     return [(DEBT, account_key, debt)], debt

@@ -12,6 +12,7 @@ witnesses; a file with other types is refused whole, since half a policy would b
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from ledger.errors import Refused, Unverified
@@ -73,7 +74,12 @@ class Policy(NamedTuple):
     @classmethod
     def for_log(cls, key: VerifierKey) -> Policy:
         """One log, and nobody who has to cosign: epoch 0 of a solo chain."""
-        return cls((Log(key),), (), (), NO_QUORUM)
+        return cls.for_logs([key])
+
+    @classmethod
+    def for_logs(cls, keys: Iterable[VerifierKey]) -> Policy:
+        """Any of these, and nobody who has to cosign: epoch 0 of a chain with validators."""
+        return cls(tuple(map(Log, keys)), (), (), NO_QUORUM)
 
 
 def parse_policy(data: bytes) -> Policy:

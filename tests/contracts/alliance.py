@@ -11,14 +11,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from contracts.mechanics.lots import get_arrivals
 from contracts.messages import Earn, Enrol, SystemMessage
-from contracts.rulebook import RULEBOOKS
+from contracts.rulebook import CURRENT, RULEBOOKS
 from ledger.codec import decode
 from ledger.executor import ExecutedBlock, Executor, apply_genesis, make_tables
-from ledger.genesis import Genesis, GenesisParameter, encode_genesis, read_genesis
+from ledger.genesis import Constitution, Genesis, GenesisParameter, encode_genesis, read_genesis
 from ledger.keys import SeedSigner
 from ledger.leaves import BLOCK_LEAF_DECODER, ENTRY_DECODER, SYSTEM_DECODER, TRANSACTION_LEAF_DECODER
 from ledger.outcome import Lot, Outcome
@@ -29,6 +30,7 @@ from ledger.posting import (
     credit,
     get_account_key,
 )
+from ledger.rule import Rulebook
 from ledger.state import RecordSource, State
 from ledger.transaction import Transaction, TransactionDecoder, sign_transaction
 from ledger.values import LEAF_BYTES_MAX
@@ -57,7 +59,7 @@ from tests.contracts.cast import (
 from tests.contracts.letters import prove_possession
 from tests.contracts.sums import check_sums
 
-RULEBOOK = RULEBOOKS[1]
+RULEBOOK = CURRENT
 OUTCOMES = msgspec.json.Decoder(Outcome)
 SYSTEM_MESSAGES = msgspec.json.Decoder(SystemMessage)
 
@@ -72,19 +74,23 @@ class Alliance:
         utc_offset_minutes: int = 480,
         time: int = START,
         source: RecordSource | None = None,
+        version: int = RULEBOOK.version,
+        constitution: Constitution | UnsetType = UNSET,
+        rulebooks: Mapping[int, Rulebook] = RULEBOOKS,
     ) -> None:
         begins = [
             GenesisParameter(name=name, value=value) for name, value in sorted((parameters or {}).items())
         ]
         settings = Genesis(
             clock="simulated",
+            constitution=constitution,
             currency="CNY",
             engine="solo",
             log_key=public_of(make_signer("log")),
             name="small",
             operator=OPERATOR,
             parameters=begins,
-            rulebook=RULEBOOK.version,
+            rulebook=version,
             time=time,
             utc_offset_minutes=utc_offset_minutes,
         )
@@ -93,9 +99,9 @@ class Alliance:
         )
         self.chain = self.origin.chain
         self.state = State(make_tables(RULEBOOK), source)
-        apply_genesis(self.state, self.origin, RULEBOOK)
+        apply_genesis(self.state, self.origin, rulebooks[version])
         self.state.commit()
-        self.executor = Executor(state=self.state, origin=self.origin, rulebook=RULEBOOK)
+        self.executor = Executor(state=self.state, origin=self.origin, rulebooks=rulebooks)
         self.decoder = TransactionDecoder(RULEBOOK.message_type)
         self.time = time
         self.leaves: list[bytes] = list(self.origin.leaves)
@@ -243,6 +249,11 @@ class Alliance:
         """The lots that are set aside for open holds."""
         return (self.get("account", get_account_key(member, program)) or EMPTY_ACCOUNT).held
 
+    def read_system(self) -> list[tuple[Any, Outcome]]:
+        """What the last block did by itself, in order: messages and outcomes."""
+        block = self.blocks[-1]
+        return [read_leaf(leaf) for leaf in block.leaves[: len(block.system)]]
+
     def position(self, name: str) -> int:
         """What an organisation is owed (or, below zero, owes) in micros."""
         return self.get("position", name) or 0
@@ -250,7 +261,7 @@ class Alliance:
     def records(self, *without: str) -> dict[tuple[str, str], Any]:
         """The whole state, but for the tables named: to compare before and after."""
         tables = [table for table in make_tables(RULEBOOK) if table not in without]
-        return {(table, key): record for table in tables for key, record in self.state.rows(table)}
+        return {(table, key): record for table in tables for key, record in self.state.list_records(table)}
 
     def check(self) -> None:
         """What always holds, by full sums."""

@@ -56,7 +56,7 @@ class Crowd(Dice):
     def transact(self, sender: str, *, may_exchange: bool) -> Any:
         pick = self.choose.choice
         member, program, points = pick(MEMBERS), pick(NAMES), self.points()
-        accounts = [key.split("|") for key, _ in self.alliance.state.rows("account")]
+        accounts = [key.split("|") for key, _ in self.alliance.state.list_records("account")]
         if accounts and self.choose.random() < 0.7:
             member, program = pick(accounts)
         what = self.choose.randrange(8 if may_exchange else 6)

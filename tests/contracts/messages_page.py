@@ -1,4 +1,6 @@
-"""docs/spec/messages.md as a table: which messages there are, with fields, signers and codes in order."""
+"""The pages of docs/spec that say what can be asked, as a table: which messages and actions there are, with
+fields, signers and codes in order.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-PAGE = Path(__file__).parents[2] / "docs" / "spec" / "messages.md"
+SPEC = Path(__file__).parents[2] / "docs" / "spec"
+PARTS_OF_IT = ("governance", "settlement")
+"""The pages that go on where messages.md ends."""
 CODE = re.compile(r"`([A-Z][A-Z_]{3,})`")
 ROW = re.compile(r"^\| `([A-Z][A-Z_]+)` \|", re.MULTILINE)
 PURPOSES = {"transact", "till", "custody", "govern"}
@@ -24,15 +28,29 @@ class Section(NamedTuple):
     """In the order of the checks; the shared lists spelled out where the page names them."""
 
 
+EVENTS = frozenset(
+    {
+        "PROPOSAL_ENACTED",
+        "PROPOSAL_MADE",
+        "PROPOSAL_PASSED",
+        "WINDOW_ABORTED",
+        "WINDOW_CLOSED",
+        "WINDOW_CONFIRMED",
+        "WINDOW_SETTLED",
+    }
+)
+"""What is told to others looks like a code and is none."""
+
+
 @cache
-def read_page() -> str:
-    """The whole page."""
-    return PAGE.read_text(encoding="utf-8")
+def read_page(name: str = "messages") -> str:
+    """A whole page."""
+    return (SPEC / f"{name}.md").read_text(encoding="utf-8")
 
 
-def part(start: str, end: str) -> str:
-    """The page from one heading or phrase to another."""
-    page = read_page()
+def part(start: str, end: str, *, page_name: str = "messages") -> str:
+    """A page from one heading or phrase to another."""
+    page = read_page(page_name)
     return page[page.index(start) : page.index(end, page.index(start) + len(start))]
 
 
@@ -51,10 +69,47 @@ def read_consent_codes() -> list[str]:
     return ROW.findall(part("## Consent", "## Registry"))
 
 
+def read_guard_codes() -> list[str]:
+    """What is asked before anything else of a message, in order."""
+    return ROW.findall(part("## What rests", "## Trials", page_name="governance"))
+
+
+class ActionRow(NamedTuple):
+    """What the page says about one action."""
+
+    fields: frozenset[str]
+    """Those that may be absent with a question mark."""
+    codes: tuple[str, ...]
+
+
+def read_actions() -> dict[str, ActionRow]:
+    """The actions by their `@type`; two in one row stand for two, their last codes each for its own."""
+    found: dict[str, ActionRow] = {}
+    for line in part("## Actions", "## What rests", page_name="governance").split("\n"):
+        cells = line.split(" | ")
+        names = re.findall(r"`([a-z_]+)`", cells[0])
+        if len(cells) != 4 or not names:
+            continue
+        fields = frozenset(re.findall(r"`([a-z_]+\??)`", re.sub(r"\([^()]*\)", "", cells[1])))
+        shared, *own = re.split(r"(?=`[A-Z_]+` / `[A-Z_]+`)", cells[3])
+        for number, name in enumerate(names):
+            codes = CODE.findall(shared)
+            if own:
+                codes.append(CODE.findall(own[0])[number])
+            found[name] = ActionRow(fields, tuple(codes))
+    return found
+
+
 def read_sections() -> dict[str, Section]:
     """The messages by their `@type`."""
-    text = part("## Registry", "## Parameters")
     found: dict[str, Section] = {}
+    _read_sections(part("## Registry", "## Parameters"), found)
+    for name in PARTS_OF_IT:
+        _read_sections(read_page(name), found)
+    return found
+
+
+def _read_sections(text: str, found: dict[str, Section]) -> None:
     for section in re.split(r"^### ", text, flags=re.MULTILINE)[1:]:
         head, _, body = section.partition("\n")
         body = body.split("\n## ")[0]
@@ -63,7 +118,6 @@ def read_sections() -> dict[str, Section]:
         purposes = frozenset(re.findall(r"`([a-z]+)`", head)) & PURPOSES
         codes = tuple(_codes(body, found))
         found[name[1]] = Section(name[1], purposes, tuple(_fields(body)), codes)
-    return found
 
 
 def _fields(body: str) -> list[str]:
@@ -95,7 +149,7 @@ def _codes(body: str, before: dict[str, Section]) -> list[str]:
             told += before[match["whole"]].codes[:-1]
         else:
             told += [match["code"]] if match["code"] else shared[match["list"]]
-    return told
+    return [code for code in told if code not in EVENTS]
 
 
 def read_parameters() -> dict[str, tuple[int, int, int]]:

@@ -116,7 +116,7 @@ def test_debts_beyond_every_fixed_width_are_kept_to_the_micro():
     wide = 0
     for name, kind in make_tables(RULEBOOK).items():
         decoder = msgspec.json.Decoder(kind)
-        for _, record in alliance.state.rows(name):
+        for _, record in alliance.state.list_records(name):
             assert decoder.decode(encode(record)) == record
             wide += isinstance(record, int) and abs(record) > INTEGER_MAX
     assert wide >= 4, "a debit, two positions and a row of the matrix"

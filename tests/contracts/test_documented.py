@@ -1,4 +1,4 @@
-"""One list, three views: docs/spec/messages.md, the code, and the tables of these tests say the same."""
+"""One list, three views: the pages of docs/spec, the code, and the tables of these tests say the same."""
 
 from __future__ import annotations
 
@@ -13,15 +13,19 @@ import pytest
 
 from contracts.mechanics.parameters import PARAMETERS
 from contracts.messages import Message, SystemMessage
+from contracts.messages.actions import Action
 from contracts.messages.consent_text import ChoiceText, Consent, ConsentText, PossessionText
 from contracts.messages.reject_codes import OK, REJECT_CODES
-from contracts.rulebook import RULEBOOKS
+from contracts.rulebook import CURRENT
 from ledger.outcome import Outcome
 from ledger.transaction import Header
 from tests.contracts.ladder import Ladder
 from tests.contracts.messages_page import (
+    EVENTS,
     part,
+    read_actions,
     read_consent_codes,
+    read_guard_codes,
     read_outcome_fields,
     read_page,
     read_parameters,
@@ -31,11 +35,15 @@ from tests.contracts.messages_page import (
 )
 
 ROOT = Path(__file__).parents[2]
-RULEBOOK = RULEBOOKS[1]
+RULEBOOK = CURRENT
 SECTIONS = read_sections()
+ACTIONS = read_actions()
+ACTION_TYPES = {kind.__struct_config__.tag: kind for kind in get_args(Action)}
 SYSTEM = {kind.__struct_config__.tag: kind for kind in get_args(SystemMessage)}
 TYPES = {kind.__struct_config__.tag: kind for kind in get_args(Message)} | SYSTEM
 EXECUTORS_OWN = "ATOMIC_ABORTED"
+#   What only an entry of a block's own is turned down for.
+SYSTEMS_OWN = {"BELOW_THRESHOLD"}
 #   Codes of a shared list that a message cannot meet, and which time it stands in its list: consent to an
 #   exchange or a gift is always there, and only spending may be agreed to with anybody; to receive, neither a
 #   waiting key nor another issuer's points stand in the way.
@@ -109,7 +117,8 @@ def handed_over(*folders: str) -> set[str]:
 
 def test_documented_listed_and_raised_codes_are_the_same():
     documented = {code for section in SECTIONS.values() for code in section.codes}
-    documented |= {*read_reference_codes(), *read_consent_codes(), EXECUTORS_OWN}
+    documented |= {code for action in ACTIONS.values() for code in action.codes}
+    documented |= {*read_reference_codes(), *read_consent_codes(), *read_guard_codes(), EXECUTORS_OWN}
     assert f"`{EXECUTORS_OWN}`" in part("A reference is unique", "## Who may ask")
     raised = codes_in("Rejected", "contracts", "ledger") | handed_over("contracts")
     assert documented == set(REJECT_CODES)
@@ -134,9 +143,9 @@ def test_refused_codes_are_those_that_are_raised():
 
 
 def test_every_code_stands_in_a_table():
-    assert {code for ladder in LADDERS.values() for code in ladder.codes} | {EXECUTORS_OWN} == set(
-        REJECT_CODES
-    )
+    told = {code for ladder in LADDERS.values() for code in ladder.codes}
+    assert told | {EXECUTORS_OWN, *SYSTEMS_OWN} == set(REJECT_CODES)
+    assert not told & {EXECUTORS_OWN, *SYSTEMS_OWN}
 
 
 @pytest.mark.parametrize("name", sorted(set(SECTIONS) - set(SYSTEM)))
@@ -147,6 +156,27 @@ def test_the_rows_stand_in_the_documented_order(name):
         counted[code] += 1
         wanted += [code] if (code, counted[code]) not in CANNOT_MEET.get(name, set()) else []
     assert LADDERS[name].codes == wanted
+
+
+@pytest.mark.parametrize("name", sorted(ACTION_TYPES))
+def test_an_actions_rows_stand_in_the_documented_order(name):
+    assert LADDERS[f"action {name}"].codes == list(ACTIONS[name].codes)
+
+
+def test_what_rests_is_asked_in_the_documented_order():
+    assert LADDERS["what rests"].codes == read_guard_codes()
+
+
+def test_every_action_is_documented_with_exactly_its_fields():
+    assert set(ACTIONS) == set(ACTION_TYPES)
+    for name, kind in ACTION_TYPES.items():
+        fields = msgspec.structs.fields(kind)
+        said = {field.encode_name + ("" if field.required else "?") for field in fields}
+        assert ACTIONS[name].fields == said, name
+
+
+def test_events_are_no_codes():
+    assert not EVENTS & set(REJECT_CODES)
 
 
 def test_every_message_is_documented():

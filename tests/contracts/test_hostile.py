@@ -26,7 +26,7 @@ def test_whatever_is_asked_there_is_an_answer_and_every_sum_holds(seed):
     crowd.alliance.check()
     assert codes["OK"] > 100
     assert len(codes) > 40, "not much of it was hostile"
-    rows = crowd.alliance.state.rows
+    rows = crowd.alliance.state.list_records
     done = {key.split("|")[2] for table in ("earned", "spent", "hold", "reference") for key, _ in rows(table)}
     assert done >= {"earn", "award", "redeem", "hold"}, "much never succeeded"
     undone = [bool(record.undone) for table in ("earned", "spent") for _, record in rows(table)]

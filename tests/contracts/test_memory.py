@@ -39,7 +39,7 @@ def forget(alliance: Alliance) -> int:
     today = alliance.executor.context(time=alliance.time).day
     gone = 0
     for table, days in RULEBOOK.retention.items():
-        for key, _ in list(alliance.state.rows(table)):
+        for key, _ in list(alliance.state.list_records(table)):
             if int(key[:7]) + days < today:
                 alliance.put(table, key, None)
                 gone += 1
@@ -86,6 +86,6 @@ def test_nothing_that_may_be_forgotten_is_ever_missed(days):
 def test_every_table_that_is_forgotten_by_day_has_keys_that_begin_with_one():
     alliance = begin()
     for table in RULEBOOK.retention:
-        keys = [key for key, _ in alliance.state.rows(table)]
+        keys = [key for key, _ in alliance.state.list_records(table)]
         assert table == "reference" or keys, table
         assert all(key[:7].isdigit() and key[7] == "|" for key in keys), table

@@ -42,7 +42,9 @@ def wrong_values(kind: wire.Type) -> Iterator[Any]:
     elif isinstance(kind, wire.LiteralType):
         yield from (7, "", f"{kind.values[0]} ", kind.values[0].upper())
     elif isinstance(kind, wire.ListType):
-        yield from ([], [None], ["x"])
+        yield from ([None], ["x"])
+        if kind.min_length:
+            yield []
     else:
         assert isinstance(kind, wire.StructType), kind
         yield from ({}, [], "x")

@@ -50,7 +50,7 @@ def test_the_leaves_of_a_block_to_the_byte(alliance):
         for message, outcome in zip(transaction.message_bytes, outcomes, strict=True)
     ]
     closing = (
-        b'{"@type":"block","engine_height":8,"first":%d,"height":8,"last":%d,"previous":"%b","rulebook":1,'
+        b'{"@type":"block","engine_height":8,"first":%d,"height":8,"last":%d,"previous":"%b","rulebook":2,'
         b'"sums":"%b","time":1700000000000,"totals":{"accepted":%d,"entries":%d,"transactions":%d}}'
     ) % (
         first,
@@ -205,7 +205,7 @@ def test_one_block_or_many_leave_the_same_balances():
         many.ask(FRESH, message)
     for member in (ANNA, BORIS):
         assert one.lots(member) == many.lots(member)
-    assert dict(one.state.rows("supply")) == dict(many.state.rows("supply"))
+    assert dict(one.state.list_records("supply")) == dict(many.state.list_records("supply"))
 
 
 def test_replaying_the_same_blocks_gives_the_same_leaves():
@@ -232,7 +232,8 @@ def test_a_leaf_too_large_to_keep_is_a_fault_of_ours(alliance):
         return Decision(Outcome(code="OK", events=[Event(about="x" * 64, name="N" * 64)] * 500))
 
     rules = {**RULEBOOK.rules, Earn: RULEBOOK.rules[Earn]._replace(decide=babble)}
-    executor = Executor(state=alliance.state, origin=alliance.origin, rulebook=RULEBOOK._replace(rules=rules))
+    babbling = {RULEBOOK.version: RULEBOOK._replace(rules=rules)}
+    executor = Executor(state=alliance.state, origin=alliance.origin, rulebooks=babbling)
     with pytest.raises(InvariantBroken, match="LEAF_TOO_LARGE"):
         executor.execute_block([alliance.sign(FRESH, order(1))], time=START)
     alliance.state.roll_back()

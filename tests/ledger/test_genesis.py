@@ -178,6 +178,6 @@ def test_a_ledger_begins_with_its_participants_keys_and_settings():
     assert (head.accepted, head.entries, head.transactions) == (0, 0, 0)
     record = alliance.get("participant", FRESH)
     assert (record.name, record.govern_keys) == ("Fresh Market", 1)
-    keys = [key for _, key in alliance.state.rows("key") if key.participant == FRESH]
+    keys = [key for _, key in alliance.state.list_records("key") if key.participant == FRESH]
     assert {key.purpose for key in keys} == {"govern", "custody", "transact", "till"}
     assert {(key.valid_from, key.valid_to) for key in keys} == {(0, FOREVER)}

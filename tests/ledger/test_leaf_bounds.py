@@ -15,7 +15,8 @@ import pytest
 from msgspec import UNSET
 from msgspec import inspect as wire
 
-from contracts.messages import Admit, Enrol, Message, OpenProgram, OpenSeries, SystemMessage
+from contracts.messages import Admit, Enrol, Message, OpenProgram, OpenSeries, Propose, SystemMessage
+from contracts.messages.governance import ACTIONS_BYTES_MAX
 from contracts.messages.registry import ParticipantKey
 from contracts.messages.reject_codes import REJECT_CODES
 from ledger.codec import encode
@@ -51,7 +52,7 @@ def widest(kind: wire.Type) -> bytes:
     if isinstance(kind, wire.Metadata):
         return widest(kind.type)
     if isinstance(kind, wire.UnionType):
-        return max((widest(part) for part in kind.types if not isinstance(part, wire.UnsetType)), key=len)
+        return max((widest(part) for part in kind.types), key=len)
     if isinstance(kind, wire.IntType):
         return str(kind.le).encode() if len(str(kind.le)) >= len(str(kind.ge)) else str(kind.ge).encode()
     if isinstance(kind, wire.BoolType):
@@ -91,8 +92,8 @@ OUTCOME = widest_struct(type_of(Outcome))
 
 
 def test_the_widest_outcome_is_wider_than_any_rule_can_give():
-    """Four lists of 64 lots, 16 legs and 16 events at once, every number and name at its longest."""
-    assert OUTCOME.count(b"[") == 4 * LOTS_MAX + 6
+    """Four lists of 64 lots, 16 legs, 16 events, 80 draws at once, every number and name at its longest."""
+    assert OUTCOME.count(b"[") == 4 * LOTS_MAX + 7
     assert len(OUTCOME) > 4 * LOTS_MAX * 100
     longest = max(map(len, REJECT_CODES))
     assert longest < 64
@@ -101,6 +102,10 @@ def test_the_widest_outcome_is_wider_than_any_rule_can_give():
 @pytest.mark.parametrize("name", sorted(MESSAGES))
 def test_the_worst_entry_of_every_message_fits(name):
     message = widest_struct(type_of(MESSAGES[name]))
+    if name == "propose":
+        # Each action at its widest would be too much: together they are held to a size of their own.
+        actions = next(field for field in type_of(Propose).fields if field.name == "actions")
+        message = message.replace(widest(actions.type), b"x" * ACTIONS_BYTES_MAX)
     assert len(encode_entry(message, OUTCOME, TAG)) <= LEAF_BYTES_MAX
 
 

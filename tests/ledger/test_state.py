@@ -52,7 +52,7 @@ def test_a_removed_record_is_gone_and_takes_no_room():
     state = State(TABLES)
     write(state, ("animal", "cat", 1), ("animal", "dog", 2))
     assert write(state, ("animal", "cat", None)) == {"animal": {"cat": None}}
-    assert list(state.rows("animal")) == [("dog", 2)]
+    assert list(state.list_records("animal")) == [("dog", 2)]
 
 
 def test_an_attempt_is_undone_to_the_letter():
@@ -192,8 +192,8 @@ def test_one_fold_at_a_time(shelf):
 
 
 def test_only_a_whole_state_is_listed(shelf):
-    with pytest.raises(InvariantBroken, match="STATE_NOT_WHOLE"):
-        State(TABLES, shelf).rows("animal")
+    with pytest.raises(InvariantBroken, match="TABLE_NOT_WHOLE"):
+        State(TABLES, shelf).list_records("animal")
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -197,7 +197,8 @@ def test_no_block_of_a_faulty_rule_is_ever_handed_out(alliance, table, key, reco
         return Decision(decision.outcome, decision.postings, [*decision.changes, (table, key, record)])
 
     rules = {**RULEBOOK.rules, Earn: real._replace(decide=cheat)}
-    executor = Executor(state=alliance.state, origin=alliance.origin, rulebook=RULEBOOK._replace(rules=rules))
+    cheating = {RULEBOOK.version: RULEBOOK._replace(rules=rules)}
+    executor = Executor(state=alliance.state, origin=alliance.origin, rulebooks=cheating)
     transaction = alliance.sign(FRESH, Earn(20_000_000, ANNA, START, "leaf", "o"))
     with pytest.raises(InvariantBroken, match=r"POSITIONS_NOT_ZERO|POINTS_NOT_CONSERVED"):
         executor.execute_block([transaction], time=alliance.time)

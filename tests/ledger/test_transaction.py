@@ -17,15 +17,18 @@ from tests.contracts.alliance import RULEBOOK, Alliance
 from tests.contracts.cast import ANNA, FRESH, PETROL, START, make_signer, member_id
 from tests.contracts.letters import sign_choice
 from tests.contracts.messages_page import read_refused_codes
+from tests.ledger.switching import BOTH, give_away
 
 DECODER = TransactionDecoder(RULEBOOK.message_type)
 
 
 class Draft:
-    """A transaction on its way, and what has been broken about it so far."""
+    """A transaction on its way, and what has been broken about it so far; to a ledger whose version of the
+    rules has none for gifts.
+    """
 
     def __init__(self) -> None:
-        self.alliance = Alliance().open()
+        self.alliance = Alliance(version=1, rulebooks=BOTH).open()
         self.alliance.must(FRESH, Earn(1, ANNA, START, "leaf", "before"), transaction_id="taken")
         self.signer = self.alliance.signers[FRESH, "transact"]
         self.messages: list = [Earn(1, ANNA, START, "leaf", "o-1")]
@@ -102,6 +105,7 @@ ROWS = [
     ("NOT_AFTER_TOO_FAR", lambda it: it.set(not_after=START + 3_600_001)),
     ("UNKNOWN_KEY", lambda it: it.set(key="0123456789abcdef")),
     ("KEY_NOT_VALID", revoke),
+    ("NOT_IN_FORCE", lambda it: it.messages.append(give_away())),
     ("WRONG_PURPOSE", lambda it: it.messages.append(Enrol(member=member_id(7)))),
     ("SIGNATURE_INVALID", lambda it: setattr(it, "is_forged", True)),
     ("ID_CONFLICT", lambda it: it.set(id="taken")),

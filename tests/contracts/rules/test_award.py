@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec import UNSET
 
+from contracts.mechanics.governance_records import Issuance
 from contracts.messages import Award, OpenProgram, RevokeGrant
 from contracts.messages.earning import AwardReason
 from ledger.errors import Refused
@@ -73,6 +74,7 @@ LADDER = Ladder(
         ("GRANT_EXPIRED", let_grant_lapse),
         ("GRANT_EXHAUSTED", lambda it: by_the_partner(it, budget_day=99)),
         ("BONUS_BUDGET_EXHAUSTED", by_the_issuer),
+        ("ISSUANCE_EXHAUSTED", lambda it: it.alliance.put("issuance", "leaf", Issuance(0, 0, 0, 0, 0))),
         ("LOT_LIMIT", lambda it: fill(it, *[Lot(TODAY + day, 5, 0, 1, "leaf-1", 0) for day in range(63)])),
         ("BALANCE_LIMIT", lambda it: fill(it, Lot(NEVER, 5, 0, BALANCE_MAX - 63, "leaf-1", 0))),
         ("DEBIT_CAP", lambda it: set_cap(it.alliance, PETROL, 1_049_999)),

@@ -105,14 +105,14 @@ def test_a_part_is_captured_from_the_soonest_lots_and_the_rest_goes_back(allianc
 def test_a_release_gives_everything_back_as_it_was(alliance):
     lots = [Lot(TODAY + day, 5, 0, 40, "leaf-1", 0) for day in (10, 20, 30)]
     alliance.place(ANNA, "leaf", *lots)
-    before = alliance.get("account", f"{ANNA}|leaf"), dict(alliance.state.rows("due"))
+    before = alliance.get("account", f"{ANNA}|leaf"), dict(alliance.state.list_records("due"))
     set_aside(alliance, PETROL)
     index = len(alliance.leaves) - 2
     outcome = release(alliance, PETROL)
     assert (outcome.code, outcome.balance, outcome.points) == ("OK", 120, 100)
     assert (outcome.legs, outcome.lots, outcome.original) == (UNSET, UNSET, index)
     assert outcome.released == [*lots[:2], Lot(TODAY + 30, 5, 0, 20, "leaf-1", 0)]
-    assert (alliance.get("account", f"{ANNA}|leaf"), dict(alliance.state.rows("due"))) == before
+    assert (alliance.get("account", f"{ANNA}|leaf"), dict(alliance.state.list_records("due"))) == before
     assert exposure_of(alliance) == 0
 
 

@@ -89,7 +89,7 @@ def test_a_day_of_trade_leaves_everybody_with_what_they_are_owed():
     assert spend(alliance, CINEMA, points=33, reference="cinema").code == "OK"
     assert convert(alliance, reference="to-mile", target="mile").code == "OK"
     assert convert(alliance, reference="to-drop", target="drop", points=10).code == "OK"
-    assert dict(alliance.state.rows("owed")) == {
+    assert dict(alliance.state.list_records("owed")) == {
         f"{PETROL}|{FRESH}|earn": 40 * 10_500,
         f"{PETROL}|{OPERATOR}|accrual_fee": 8_400,
         f"{FRESH}|{PETROL}|redeem": 1_485_000,
@@ -99,7 +99,7 @@ def test_a_day_of_trade_leaves_everybody_with_what_they_are_owed():
         f"{FRESH}|{PHARMACY}|exchange": 3 * 30_000,
         f"{FRESH}|rounding:{FRESH}|rounding": 8_000,
     }
-    assert dict(alliance.state.rows("position")) == {
+    assert dict(alliance.state.list_records("position")) == {
         PETROL: -420_000 - 8_400 + 1_485_000 + 992_000,
         FRESH: 420_000 - 1_485_000 - 326_700 - 18_300 - 992_000 - 90_000 - 8_000,
         CINEMA: 326_700,
@@ -107,7 +107,7 @@ def test_a_day_of_trade_leaves_everybody_with_what_they_are_owed():
         PHARMACY: 90_000,
         f"rounding:{FRESH}": 8_000,
     }
-    assert dict(alliance.state.rows("supply")) == {
+    assert dict(alliance.state.list_records("supply")) == {
         "leaf": 1_040 - 50 - 150 - 33 - 100 - 9,
         "mile": 162,
         "drop": 3,
@@ -123,11 +123,11 @@ def test_positions_are_the_sums_of_the_matrix(alliance):
         agreed = {"nonce": make_nonce("convert", number)}
         convert(alliance, points=11 * number + 1, reference=f"x-{number}", agreed=agreed)
     sums: dict[str, int] = {}
-    for key, micros in alliance.state.rows("owed"):
+    for key, micros in alliance.state.list_records("owed"):
         source, destination, _ = key.split("|")
         sums[source] = sums.get(source, 0) - micros
         sums[destination] = sums.get(destination, 0) + micros
-    assert sums == dict(alliance.state.rows("position"))
+    assert sums == dict(alliance.state.list_records("position"))
     assert set(sums) == {FRESH, PETROL, CINEMA, OPERATOR}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec import UNSET
 
+from contracts.mechanics.governance_records import Issuance
 from contracts.messages import AnnouncePar, Earn, OpenProgram, OpenSeries, RevokeGrant
 from ledger.calendar import Date, get_day_number
 from ledger.errors import Refused
@@ -72,6 +73,7 @@ LADDER = Ladder(
         ("GRANT_EXPIRED", let_grant_lapse),
         ("GRANT_EXHAUSTED", lambda it: it.alliance.must(FRESH, grant("earn", "leaf", PETROL, budget_day=0))),
         ("AMOUNT_TOO_LARGE", lambda it: it.set(amount=500_000 * (10**9 + 1))),
+        ("ISSUANCE_EXHAUSTED", lambda it: it.alliance.put("issuance", "leaf", Issuance(0, 0, 0, 0, 0))),
         ("LOT_LIMIT", lambda it: fill(it, [Lot(TODAY + day, 5, 0, 1, "leaf-1", 0) for day in range(63)])),
         ("BALANCE_LIMIT", lambda it: fill(it, [Lot(NEVER, 5, 0, BALANCE_MAX - 63, "leaf-1", 0)])),
         ("DEBIT_CAP", lambda it: set_cap(it.alliance, PETROL, 1_049_999)),
@@ -123,7 +125,7 @@ def test_earning_at_home_makes_nobody_owe_anybody(alliance):
     assert outcome.legs is UNSET
     assert outcome.lots == [Lot(20_057, 5, 0, 40, "leaf-1", 0)]
     assert alliance.get("tally", "leaf|issued.home") == 40
-    assert dict(alliance.state.rows("position")) == {}
+    assert dict(alliance.state.list_records("position")) == {}
 
 
 def test_a_partner_pays_par_accrue_for_each_point_it_makes_the_issuer_owe(alliance):
@@ -235,7 +237,7 @@ def test_days_are_those_of_the_chains_offset(offset, expires):
 def test_points_of_a_series_without_expiry_never_lapse(alliance):
     outcome = buy(alliance, CINEMA, program="star")
     assert [lot.expires for lot in outcome.lots] == [NEVER]
-    assert list(alliance.state.rows("due")) == []
+    assert list(alliance.state.list_records("due")) == []
 
 
 def test_points_earned_in_one_month_become_one_lot(alliance):

@@ -105,9 +105,9 @@ def test_points_spent_before_their_day_leave_nothing_to_do(alliance):
     """A day's entry goes with the day's last free lot: no block ever does work that moves nothing."""
     alliance.earn(ANNA, 100)
     assert spend(alliance, points=99).code == "OK"
-    assert [key for key, _ in alliance.state.rows("due")] == [f"{due_minute(20_057)}|e|{ANNA}|leaf"]
+    assert [key for key, _ in alliance.state.list_records("due")] == [f"{due_minute(20_057)}|e|{ANNA}|leaf"]
     assert spend(alliance, points=1, reference="rest").code == "OK"
-    assert list(alliance.state.rows("due")) == []
+    assert list(alliance.state.list_records("due")) == []
     assert let_pass(alliance, 20_058 - TODAY) == []
     assert alliance.get("tally", "leaf|expired") is None
 

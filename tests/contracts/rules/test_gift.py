@@ -81,7 +81,7 @@ def test_the_lots_move_as_they_are_and_nobody_owes_anybody(alliance):
     assert (outcome.code, outcome.balance, outcome.lots, outcome.legs) == ("OK", 20, moved, UNSET)
     assert alliance.lots(BORIS) == (*moved, Lot(20_057, 5, 0, 7, "leaf-1", 0))
     assert alliance.get("supply", "leaf") == 127
-    assert dict(alliance.state.rows("position")) == {}
+    assert dict(alliance.state.list_records("position")) == {}
 
 
 def test_what_cools_is_held_or_is_past_its_day_cannot_be_given(alliance):
@@ -170,7 +170,7 @@ def test_forbidden_gifts_leave_spending_and_exchange_alone(alliance):
 def test_a_gift_lapses_with_its_new_owner_on_its_old_day(alliance):
     alliance.place(ANNA, "leaf", Lot(TODAY, 5, 0, 100, "leaf-1", 0))
     give(alliance)
-    assert [key.split("|", 2)[2] for key, _ in alliance.state.rows("due")] == [f"{BORIS}|leaf"]
+    assert [key.split("|", 2)[2] for key, _ in alliance.state.list_records("due")] == [f"{BORIS}|leaf"]
     alliance.wait(days=1)
     alliance.cut()
     assert alliance.points(BORIS) == 0

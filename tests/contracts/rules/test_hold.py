@@ -62,7 +62,7 @@ def test_what_is_held_stays_the_members_and_nobody_owes_anybody_yet(alliance):
     assert alliance.held(ANNA) == (Lot(20_057, 5, 0, 100, "leaf-1", 0),)
     assert alliance.get("supply", "leaf") == 250
     assert exposure_of(alliance) == 1_000_000
-    assert dict(alliance.state.rows("position")) == {}
+    assert dict(alliance.state.list_records("position")) == {}
     assert spend(alliance, points=151, reference="more").code == "INSUFFICIENT_POINTS"
 
 

@@ -249,9 +249,45 @@ def test_corrections_and_opening_balances_are_signed_by_govern_keys_only(allianc
     assert {outcome.code for outcome in alliance.submit(FRESH, *messages)} == {"OK"}
 
 
-def test_debts_are_for_earnings_to_repay_not_for_corrections(alliance):
+def owe(alliance, points):
+    """Anna earned 40 points, spent some and brought everything back: those she owes."""
     buy(alliance)
-    spend(alliance, points=40)
-    assert return_goods(alliance).debt == 40
+    spend(alliance, points=points)
+    assert return_goods(alliance).debt == points
+
+
+#   points given, what of them is repaid, what is owed then, the balance then
+GIVEN = [(1, 1, 39, 0), (30, 30, 10, 0), (39, 39, 1, 0), (40, 40, 0, 0), (41, 40, 0, 1), (100, 40, 0, 60)]
+
+
+@pytest.mark.parametrize(("given", "repaid", "debt", "balance"), GIVEN)
+def test_what_the_issuer_gives_repays_the_debt_first(alliance, given, repaid, debt, balance):
+    owe(alliance, 40)
+    outcome = adjust(alliance, points=given)
+    assert (outcome.repaid, outcome.debt, outcome.balance) == (repaid, debt, balance)
+    assert outcome.lots == ([Lot(20_057, 5, 0, balance, "leaf-1", 0)] if balance else UNSET)
+    assert alliance.get("debt", f"{ANNA}|leaf") == (debt or None)
+    assert (alliance.get("tally", "leaf|adjusted.in"), alliance.points(ANNA)) == (given, balance)
+    assert adjust(alliance, points=given).code == "ALREADY_DONE"
+
+
+def test_what_repays_needs_no_room(alliance):
+    owe(alliance, 40)
+    alliance.place(ANNA, "leaf", *[Lot(TODAY + 60 + day, 5, 0, 1, "leaf-1", 0) for day in range(64)])
+    alliance.wait(days=31)  # what is given lapses a month later than all of these
+    assert adjust(alliance, points=41).code == "LOT_LIMIT"
+    assert adjust(alliance, points=40).repaid == 40
+
+
+def test_an_opening_balance_repays_nothing(alliance):
+    owe(alliance, 40)
+    outcome = take_over(alliance)
+    assert (outcome.repaid, outcome.debt, alliance.points(ANNA)) == (UNSET, UNSET, 500)
+
+
+def test_under_version_1_what_the_issuer_gave_repaid_nothing():
+    alliance = Alliance(version=1).open()
+    owe(alliance, 40)
     assert (adjust(alliance).repaid, take_over(alliance).repaid) == (UNSET, UNSET)
     assert alliance.points(ANNA) == 530
+    alliance.check()

@@ -6,6 +6,7 @@ import pytest
 from msgspec import UNSET
 
 from contracts.mechanics.policies import compute_spendable_from, get_policy
+from contracts.mechanics.settlement_records import Cover
 from contracts.messages import AddKey, OpenProgram, OpenSeries, SetDebitCap, SetPolicy, SetTillLimits
 from ledger.errors import Refused
 from ledger.outcome import Lot
@@ -21,6 +22,7 @@ from tests.contracts.cast import (
     make_signer,
     public_of,
 )
+from tests.contracts.council import seat
 from tests.contracts.ladder import Attempt, Ladder, every_row, fall_from
 from tests.contracts.letters import make_nonce
 from tests.contracts.orders import make_policy, set_aside, set_policy, set_till_limits
@@ -33,6 +35,11 @@ def a_policy() -> Attempt:
     policy = make_policy()
     fields = {name: getattr(policy, name) for name in policy.__struct_fields__}
     return Attempt(SetPolicy, sender=FRESH, **fields)
+
+
+def cover_too_little(it: Attempt) -> None:
+    """What stands behind the supermarket's debts is attested, and is less than the cap."""
+    it.alliance.put("cover", FRESH, Cover(it.fields["cap"] - 1, it.alliance.time + 1, 0))
 
 
 #   Each row breaks one more thing than the row below it.
@@ -59,8 +66,10 @@ LADDERS = [
         "set_debit_cap",
         lambda: Attempt(SetDebitCap, sender=OPERATOR, cap=1, participant=FRESH),
         [
+            ("VOTE_REQUIRED", lambda it: seat(it.alliance)),
             ("NOT_OPERATOR", lambda it: setattr(it, "sender", FRESH)),
             ("PARTICIPANT_UNKNOWN", lambda it: it.set(participant="nobody")),
+            ("CAP_ABOVE_COVER", cover_too_little),
         ],
     ),
 ]

@@ -207,7 +207,7 @@ def test_no_waiting_for_an_announced_rise_gains(alliance, wait):
     alliance.reach(risen)
     assert convert(alliance, points=5_000, rate_height=risen, reference="out").code == "OK"
     assert alliance.points(ANNA, "star") == 1_000
-    assert dict(alliance.state.rows("position")) == {CINEMA: 0, FRESH: 0}
+    assert dict(alliance.state.list_records("position")) == {CINEMA: 0, FRESH: 0}
 
 
 def test_pars_are_the_opening_ones_until_an_announced_height_and_then_the_new(alliance):

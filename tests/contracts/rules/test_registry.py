@@ -1,4 +1,6 @@
-"""Who takes part, with which keys: each organisation answers for its own, the operator admits and sets."""
+"""Who takes part, with which keys: each organisation answers for its own, the operator admits and sets
+where nobody else has a vote.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +24,7 @@ from tests.contracts.cast import (
     member_id,
     public_of,
 )
+from tests.contracts.council import seat
 from tests.contracts.ladder import Attempt, Ladder, every_row, fall_from
 
 SMALL = to_base64url(sorted(SMALL_ORDER_ENCODINGS)[3])
@@ -63,6 +66,7 @@ LADDERS = [
             Admit, OPERATOR, keys=[ParticipantKey(NEW, "govern")], name="Bakery", participant="bakery"
         ),
         [
+            ("VOTE_REQUIRED", lambda it: seat(it.alliance)),
             ("NOT_OPERATOR", lambda it: setattr(it, "sender", FRESH)),
             ("PARTICIPANT_EXISTS", lambda it: it.set(participant=PETROL)),
             ("KEY_REFUSED", lambda it: set_keys(it, (TAKEN, "till"), (SMALL, "transact"))),
@@ -76,6 +80,7 @@ LADDERS = [
             SetParameter, OPERATOR, effective_height=100, parameter="accrual_fee_basis_points", value=1_000
         ),
         [
+            ("VOTE_REQUIRED", lambda it: seat(it.alliance)),
             ("NOT_OPERATOR", lambda it: setattr(it, "sender", FRESH)),
             ("PARAMETER_UNKNOWN", lambda it: it.set(parameter="generosity")),
             ("PARAMETER_OUT_OF_BOUNDS", raise_limit),

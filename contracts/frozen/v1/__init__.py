@@ -1,0 +1,1 @@
+"""Rules of version 1 that version 2 superseded. Never edited."""
