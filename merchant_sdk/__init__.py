@@ -45,7 +45,14 @@ from merchant_sdk.programs import Program
 from merchant_sdk.qr import QR
 from merchant_sdk.receipt import Receipt
 from merchant_sdk.records import Evidence
-from merchant_sdk.rejections import HoldError, ReturnError, StepUpRequired
+from merchant_sdk.rejections import (
+    HoldError,
+    PausedError,
+    ProposalError,
+    ReturnError,
+    SettlementError,
+    StepUpRequired,
+)
 from merchant_sdk.results import Balance, Committed, HistoryEntry, Position, Quote, Resent
 from merchant_sdk.settings import load_signer
 from merchant_sdk.wallet import Wallet, make_member_id
@@ -53,9 +60,12 @@ from merchant_sdk.wallet import Wallet, make_member_id
 if TYPE_CHECKING:
     from merchant_sdk.client.asynchronous import AsyncMerchant
     from merchant_sdk.client.synchronous import Merchant
+    from merchant_sdk.government import Government, Proposal
+    from merchant_sdk.statement import Statement
     from merchant_sdk.till import Allowance
     from merchant_sdk.till_store import AllowanceError, Spend
     from merchant_sdk.webhooks import WebhookError, WebhookEvent, Webhooks
+    from merchant_sdk.windows import Exposure, OpenWindow, Window, Windows
 
 __all__ = [
     "QR",
@@ -70,6 +80,8 @@ __all__ = [
     "ConfigurationError",
     "ConsentError",
     "Evidence",
+    "Exposure",
+    "Government",
     "GrantError",
     "Held",
     "HistoryEntry",
@@ -84,10 +96,14 @@ __all__ = [
     "NotFound",
     "NotSent",
     "OccurredAtError",
+    "OpenWindow",
     "OutboxError",
+    "PausedError",
     "PointsCode",
     "Position",
     "Program",
+    "Proposal",
+    "ProposalError",
     "Quote",
     "QuoteError",
     "Receipt",
@@ -96,7 +112,9 @@ __all__ = [
     "RejectedByLedger",
     "Resent",
     "ReturnError",
+    "SettlementError",
     "Spend",
+    "Statement",
     "StepUpRequired",
     "UnknownOutcome",
     "UnknownToLedger",
@@ -105,6 +123,8 @@ __all__ = [
     "WebhookError",
     "WebhookEvent",
     "Webhooks",
+    "Window",
+    "Windows",
     "format_micros",
     "load_signer",
     "make_member_id",
@@ -115,11 +135,18 @@ _LAZY: Final = {
     "Allowance": "merchant_sdk.till",
     "AllowanceError": "merchant_sdk.till_store",
     "AsyncMerchant": "merchant_sdk.client.asynchronous",
+    "Exposure": "merchant_sdk.windows",
+    "Government": "merchant_sdk.government",
     "Merchant": "merchant_sdk.client.synchronous",
+    "OpenWindow": "merchant_sdk.windows",
+    "Proposal": "merchant_sdk.government",
     "Spend": "merchant_sdk.till_store",
+    "Statement": "merchant_sdk.statement",
     "WebhookError": "merchant_sdk.webhooks",
     "WebhookEvent": "merchant_sdk.webhooks",
     "Webhooks": "merchant_sdk.webhooks",
+    "Window": "merchant_sdk.windows",
+    "Windows": "merchant_sdk.windows",
 }
 """Loaded when first named: wallets and receipts need neither loop nor database."""
 

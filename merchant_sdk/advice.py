@@ -11,6 +11,7 @@ REFUSALS_THAT_PASS: Final = frozenset({"BUSY", "NOT_READY", "NOT_YET", "STOPPING
 REFUSALS: Final[dict[str, str]] = {
     "UNKNOWN_KEY": "Use a key that this participant has registered.",
     "KEY_NOT_VALID": "Use a key that is valid now; this one is revoked or not valid yet.",
+    "NOT_IN_FORCE": "The alliance's rulebook does not take this message yet; ask the operator when it will.",
     "WRONG_PURPOSE": "Sign with a key of the purpose that this message asks for.",
     "SIGNATURE_INVALID": "Check which key file is configured.",
     "WRONG_CHAIN": "The node runs another ledger; check the address and the chain.",
@@ -27,6 +28,11 @@ REJECTIONS_THAT_PASS: Final = frozenset(
         "GRANT_EXHAUSTED",
         "BONUS_BUDGET_EXHAUSTED",
         "NO_OPEN_SERIES",
+        "ISSUANCE_EXHAUSTED",
+        "PARTICIPANT_SUSPENDED",
+        "RULE_PAUSED",
+        "PROGRAM_PAUSED",
+        "TOO_MANY_PROPOSALS",
     }
 )
 REJECTIONS: Final[dict[str, str]] = {
@@ -58,4 +64,22 @@ REJECTIONS: Final[dict[str, str]] = {
     "PROGRAM_FORBIDS_GIFTS": "No points moved. The issuer does not let these points be given away.",
     "IMPORT_CLOSED": "No points moved. Award the points, or adjust, instead.",
     "IMPORT_DATES": "No points moved. Check earned_day and expires_day against the series' policy.",
+    "ISSUANCE_EXHAUSTED": "No points moved. Try again tomorrow, or propose a larger issuance budget.",
+    "PARTICIPANT_REMOVED": "No points moved. This participant has left the alliance.",
+    "PARTICIPANT_SUSPENDED": "No points moved. Take money until the alliance ends the suspension.",
+    "VOTE_REQUIRED": "Nothing changed. Propose it, so that the alliance can vote on it.",
+    "NOT_A_VOTER": "Nothing was decided. Ask an organisation that has a vote to propose it.",
+    "PROPOSAL_UNKNOWN": "Nothing was decided. Check the proposal's id: shop.proposals() lists them.",
+    "PROPOSAL_EXISTS": "Propose it under another id; one that was taken is never free again.",
+    "PROPOSAL_TOO_LONG": "Let it expire sooner: the parameter proposal_seconds_max says how far ahead.",
+    "CONFIGURATION_CHANGED": "Nothing was decided. Propose it anew, for the voters and rules of today.",
+    "ALREADY_VOTED": "A ballot is final, whichever of your keys signed it.",
+    "NOTICE_TOO_SHORT": "Nothing changed. Let it hold from a later height: the alliance demands notice.",
+    "HEIGHT_NOT_AHEAD": "Nothing changed. Name a height that lies further ahead.",
+    "CAP_ABOVE_COVER": "Nothing changed. The trustee has to attest more cover first.",
+    "WINDOW_UNKNOWN": "Nothing was signed. Check the number: shop.windows() lists those that were cut.",
+    "TRANSFER_UNKNOWN": "Nothing was attested. Check the number: shop.window(number).transfers lists them.",
+    "NOT_TRUSTEE": "Only the trustee attests cover: shop.government().trustee says who that is.",
+    "STATEMENT_DIFFERS": "Nothing was signed. Fetch the statement anew; if it differs still, ask an auditor.",
+    "LINE_UNKNOWN": "Nothing was signed. Dispute lines of yours: shop.statement(number).lines_of(us).",
 }

@@ -39,6 +39,24 @@ class StepUpRequired(RejectedByLedger):
     what_to_do = "No points moved. Ask the member to show a points code, and call again with it."
 
 
+class PausedError(RejectedByLedger):
+    """The alliance lets this rest: the kind of message, the program, or a participant."""
+
+    what_to_do = "No points moved. Take money; shop.government().halt says what rests."
+
+
+class ProposalError(RejectedByLedger):
+    """It cannot be decided like this, or not any more."""
+
+    what_to_do = "Nothing was decided. Look at shop.proposal(id) and shop.government()."
+
+
+class SettlementError(RejectedByLedger):
+    """The window does not wait for this, or not from us."""
+
+    what_to_do = "Nothing was signed. Look at shop.window(number) and shop.statement(number)."
+
+
 _FAMILIES: Final[dict[type[RejectedByLedger], tuple[str, ...]]] = {
     InsufficientPoints: ("INSUFFICIENT_POINTS",),
     HoldError: (
@@ -57,6 +75,40 @@ _FAMILIES: Final[dict[type[RejectedByLedger], tuple[str, ...]]] = {
         "DEBT_LIMIT",
     ),
     StepUpRequired: ("STEP_UP_REQUIRED",),
+    PausedError: ("PARTICIPANT_REMOVED", "PARTICIPANT_SUSPENDED", "RULE_PAUSED", "PROGRAM_PAUSED"),
+    ProposalError: (
+        "PROPOSAL_FINAL",
+        "PROPOSAL_EXPIRED",
+        "PROPOSAL_TOO_LONG",
+        "TOO_MANY_PROPOSALS",
+        "CONFIGURATION_CHANGED",
+        "ALREADY_VOTED",
+        "BELOW_THRESHOLD",
+        "NOT_SUSPENDED",
+        "OPERATOR_STAYS",
+        "BELOW_MINIMUM_VOTERS",
+        "PARTICIPANT_OWES",
+        "THRESHOLD_TOO_LOW",
+        "PARAMETER_HAS_NO_TRIAL",
+        "TRIAL_MALFORMED",
+        "PAR_RISE_NEEDS_NO_VOTE",
+        "CAP_ABOVE_COVER",
+        "RULEBOOK_NOT_AHEAD",
+        "POLICY_MALFORMED",
+        "PAUSE_MALFORMED",
+        "ALREADY_PAUSED",
+        "NOT_PAUSED",
+    ),
+    SettlementError: (
+        "WINDOW_NOT_CLOSED",
+        "WINDOW_NOT_CONFIRMED",
+        "STATEMENT_DIFFERS",
+        "LINE_UNKNOWN",
+        "ALREADY_SIGNED",
+        "NO_DISPUTE",
+        "ALREADY_ATTESTED",
+        "NOTHING_OWED",
+    ),
     GrantError: (
         "CUSTODY_GRANT_MISSING",
         "CUSTODY_GRANT_EXHAUSTED",
@@ -76,6 +128,10 @@ _FAMILIES: Final[dict[type[RejectedByLedger], tuple[str, ...]]] = {
         "SERIES_UNKNOWN",
         "MEMBER_UNKNOWN",
         "MEMBER_KEY_MISSING",
+        "PROPOSAL_UNKNOWN",
+        "TRIAL_UNKNOWN",
+        "WINDOW_UNKNOWN",
+        "TRANSFER_UNKNOWN",
     ),
     AlreadyExists: (
         "PARTICIPANT_EXISTS",
@@ -84,8 +140,21 @@ _FAMILIES: Final[dict[type[RejectedByLedger], tuple[str, ...]]] = {
         "SERIES_EXISTS",
         "MEMBER_EXISTS",
         "MEMBER_KEY_EXISTS",
+        "PROPOSAL_EXISTS",
     ),
-    NotEntitled: ("NOT_OPERATOR", "NOT_ISSUER", "NOT_CUSTODIAN", "NOT_A_TILL", "PROGRAM_FORBIDS_GIFTS"),
+    NotEntitled: (
+        "NOT_OPERATOR",
+        "NOT_ISSUER",
+        "NOT_CUSTODIAN",
+        "NOT_A_TILL",
+        "PROGRAM_FORBIDS_GIFTS",
+        "VOTE_REQUIRED",
+        "NOT_A_VOTER",
+        "NOT_PROPOSER",
+        "NOT_IN_WINDOW",
+        "NOT_IN_TRANSFER",
+        "NOT_TRUSTEE",
+    ),
     LimitExceeded: (
         "AMOUNT_TOO_LARGE",
         "PARAMETER_OUT_OF_BOUNDS",
@@ -94,6 +163,7 @@ _FAMILIES: Final[dict[type[RejectedByLedger], tuple[str, ...]]] = {
         "ORDER_CEILING",
         "TILL_LIMIT",
         "BONUS_BUDGET_EXHAUSTED",
+        "ISSUANCE_EXHAUSTED",
     ),
     AtomicAborted: ("ATOMIC_ABORTED",),
 }

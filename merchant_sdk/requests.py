@@ -21,8 +21,14 @@ from contracts.messages import (
     Adjust,
     Admit,
     AnnouncePar,
+    AttestCover,
+    AttestFund,
+    AttestPayment,
     Award,
+    CancelProposal,
     Capture,
+    Countersign,
+    CutWindow,
     Earn,
     Enrol,
     Exchange,
@@ -32,6 +38,7 @@ from contracts.messages import (
     ImportBalance,
     OpenProgram,
     OpenSeries,
+    Propose,
     Redeem,
     Refund,
     Release,
@@ -39,11 +46,13 @@ from contracts.messages import (
     ReturnOrder,
     RevokeGrant,
     RevokeKey,
+    SetBrandShares,
     SetDebitCap,
     SetMemberChoice,
     SetParameter,
     SetPolicy,
     SetTillLimits,
+    Vote,
 )
 from contracts.messages.consent_text import ChoiceText, ConsentText, PossessionText, Purpose
 from contracts.messages.enrolment import MemberKey
@@ -87,6 +96,15 @@ PURPOSES: Final[dict[type, tuple[str, ...]]] = {
     AnnouncePar: _GOVERN,
     Grant: _GOVERN,
     RevokeGrant: _GOVERN,
+    Propose: _GOVERN,
+    Vote: _GOVERN,
+    CancelProposal: _GOVERN,
+    CutWindow: _GOVERN,
+    Countersign: _GOVERN,
+    AttestPayment: _GOVERN,
+    AttestCover: _GOVERN,
+    AttestFund: _GOVERN,
+    SetBrandShares: _GOVERN,
 }
 """Message → purposes of the keys that may sign it, the preferred one first (docs/spec/messages.md)."""
 

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from contracts.messages.reject_codes import OK
-from ledger.outcome import Event, Leg, Lot
+from ledger.outcome import Draw, Event, Leg, Lot
 from merchant_sdk.amounts import format_micros
 from merchant_sdk.errors import CommonpointError, RejectedByLedger
 from merchant_sdk.rejections import make_rejection
@@ -30,6 +30,7 @@ class EntryOutcome(Struct, frozen=True, gc=False, kw_only=True):
     balance: int | UnsetType = UNSET
     code: str
     debt: int | UnsetType = UNSET
+    draws: tuple[Draw, ...] = ()
     events: tuple[Event, ...] = ()
     expired: tuple[Lot, ...] = ()
     first: int | UnsetType = UNSET
@@ -41,6 +42,8 @@ class EntryOutcome(Struct, frozen=True, gc=False, kw_only=True):
     received: tuple[Lot, ...] = ()
     released: tuple[Lot, ...] = ()
     repaid: int | UnsetType = UNSET
+    statement: str | UnsetType = UNSET
+    """The hash of a window's statement, where it was cut."""
 
 
 OUTCOME_DECODER: Final = msgspec.json.Decoder(EntryOutcome)

@@ -103,9 +103,8 @@ def read_origin(leaves: Sequence[str], *, chain: str) -> Origin:
 
 
 def make_policy(origin: Origin) -> Policy:
-    """The policy of epoch 0, which follows from the genesis alone: the log's key signs, nobody cosigns."""
-    public = from_base64url(origin.settings.log_key, size=32)
-    return Policy.for_log(VerifierKey.for_log(origin.chain, public))
+    """The policy of epoch 0, which follows from the genesis alone: a key of the log signs, nobody cosigns."""
+    return Policy.for_logs(VerifierKey.for_log(origin.chain, key) for key in origin.log_keys)
 
 
 class Trust:

@@ -135,7 +135,7 @@ class Reader:
 
     async def get_chain(self) -> ChainAnswer:
         """The chain and its genesis leaves."""
-        return _read(await self._get("/v1/chain"), _CHAIN)
+        return read_answer(await self._get("/v1/chain"), _CHAIN)
 
     async def get_consistency(self, link: Link) -> bytes:
         """The consistency proof between two sizes, not yet looked at."""
@@ -153,13 +153,13 @@ class Reader:
         self, sender: str, transaction_id: str, *, digest: str, trusted_size: int
     ) -> bytes:
         """The answer to a transaction that is in the log, not yet looked at. Raises `NotFound`."""
-        path = f"/v1/transactions/{_in_path(sender)}/{_in_path(transaction_id)}"
-        return await self._ask(path, {"trusted_size": trusted_size, "digest": digest})
+        path = f"/v1/transactions/{in_path(sender)}/{in_path(transaction_id)}"
+        return await self.ask(path, {"trusted_size": trusted_size, "digest": digest})
 
     async def get_quote(self, *, program: str, series: str, target: str, points: int) -> Quote:
         """What an exchange would bring now."""
         asked = {"program": program, "series": series, "target": target, "points": points}
-        answer = _read(await self._ask("/v1/quote", asked), _QUOTE)
+        answer = read_answer(await self.ask("/v1/quote", asked), _QUOTE)
         return Quote(
             program=program,
             series=series,
@@ -175,8 +175,8 @@ class Reader:
 
     async def list_balances(self, member: str, program: str | None, min_height: int) -> list[Balance]:
         """A member's accounts."""
-        path = f"/v1/members/{_in_path(member)}/balances"
-        answer = _read(await self._ask(path, {"program": program, **_wait(min_height)}), _BALANCES)
+        path = f"/v1/members/{in_path(member)}/balances"
+        answer = read_answer(await self.ask(path, {"program": program, **wait_for(min_height)}), _BALANCES)
         return [
             Balance(
                 member=member,
@@ -194,27 +194,27 @@ class Reader:
         self, member: str, program: str | None, before: int | None, min_height: int
     ) -> HistoryPage:
         """A page of a member's history, newest first."""
-        path = f"/v1/members/{_in_path(member)}/history"
-        asked = {"program": program, "before": before, "limit": PAGE_ENTRIES, **_wait(min_height)}
-        return _read(await self._ask(path, asked), _HISTORY)
+        path = f"/v1/members/{in_path(member)}/history"
+        asked = {"program": program, "before": before, "limit": PAGE_ENTRIES, **wait_for(min_height)}
+        return read_answer(await self.ask(path, asked), _HISTORY)
 
     async def list_order(self, reference: str, min_height: int) -> list[HistoryEntry]:
         """Every entry of ours that names this reference, oldest first."""
         try:
-            data = await self._ask(f"/v1/orders/{_in_path(reference)}", _wait(min_height))
+            data = await self.ask(f"/v1/orders/{in_path(reference)}", wait_for(min_height))
         except NotFound:
             # An order that nobody heard of has no entries.
             return []
-        return _read(data, _HISTORY).read()
+        return read_answer(data, _HISTORY).read()
 
     async def get_events_page(self, after: int, min_height: int) -> EventsPage:
         """A page of what concerns us behind the index ``after``, oldest first."""
-        asked = {"after": after, "limit": PAGE_ENTRIES, **_wait(min_height)}
-        return _read(await self._ask("/v1/events", asked), _EVENTS)
+        asked = {"after": after, "limit": PAGE_ENTRIES, **wait_for(min_height)}
+        return read_answer(await self.ask("/v1/events", asked), _EVENTS)
 
     async def list_positions(self, min_height: int) -> list[Position]:
         """Our own net position and that of our rounding account."""
-        answer = _read(await self._ask("/v1/positions", _wait(min_height)), _POSITIONS)
+        answer = read_answer(await self.ask("/v1/positions", wait_for(min_height)), _POSITIONS)
         try:
             return [
                 Position(participant=row.participant, net_micros=int(row.net_micros), height=answer.height)
@@ -225,29 +225,29 @@ class Reader:
 
     async def list_programs(self) -> list[ProgramRow]:
         """All programs of the alliance."""
-        return _read(await self._ask("/v1/programs"), _PROGRAMS).programs
+        return read_answer(await self.ask("/v1/programs"), _PROGRAMS).programs
 
     async def get_program(self, program: str) -> Program:
         """One program of the alliance. Raises `NotFound`."""
-        return read_program(await self._ask(f"/v1/programs/{_in_path(program)}"))
+        return read_program(await self.ask(f"/v1/programs/{in_path(program)}"))
 
     async def register_webhook(self, wanted: Mapping[str, Any]) -> Endpoint:
         """A new endpoint. Sent once: a second one would be told everything twice."""
-        return _read(await self._change("POST", "/v1/webhooks", wanted), _ENDPOINT)
+        return read_answer(await self._change("POST", "/v1/webhooks", wanted), _ENDPOINT)
 
     async def list_webhooks(self) -> list[Endpoint]:
         """Our endpoints at this node."""
-        return _read(await self._ask("/v1/webhooks"), _ENDPOINTS).rows
+        return read_answer(await self.ask("/v1/webhooks"), _ENDPOINTS).rows
 
     async def change_webhook(
         self, method: str, name: str, action: str, body: Mapping[str, Any] | None
     ) -> None:
         """An endpoint of ours is changed."""
-        await self._change(method, f"/v1/webhooks/{_in_path(name)}{action}", body)
+        await self._change(method, f"/v1/webhooks/{in_path(name)}{action}", body)
 
     async def get_receipt(self, index: int) -> bytes:
         """A receipt, not yet looked at."""
-        return await self._ask(f"/v1/receipts/{index:d}")
+        return await self.ask(f"/v1/receipts/{index:d}")
 
     async def _get(self, path: str, asked: Mapping[str, Any] | None = None) -> bytes:
         return await self._transport.request("GET", _with_query(path, asked), headers={})
@@ -260,7 +260,7 @@ class Reader:
         headers = {"authorization": f"Bearer {token}"}
         return await self._transport.request(method, path, headers=headers, body=data, at=url)
 
-    async def _ask(self, path: str, asked: Mapping[str, Any] | None = None) -> bytes:
+    async def ask(self, path: str, asked: Mapping[str, Any] | None = None) -> bytes:
         """As `_get`, saying who we are."""
         target = _with_query(path, asked)
         for is_last in (False, True):
@@ -277,7 +277,7 @@ class Reader:
         raise RefusedByNode("TOKEN_INVALID", status=401)
 
 
-def _wait(min_height: int) -> dict[str, int]:
+def wait_for(min_height: int) -> dict[str, int]:
     """The question waits for this height; from the start on there is none to wait for."""
     return {"min_height": min_height} if min_height > 0 else {}
 
@@ -287,11 +287,13 @@ def _with_query(path: str, asked: Mapping[str, Any] | None) -> str:
     return f"{path}?{urlencode(given)}" if given else path
 
 
-def _in_path(text: str) -> str:
+def in_path(text: str) -> str:
+    """The text as one step of a path."""
     return quote_url(text, safe="")
 
 
-def _read(data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+def read_answer(data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+    """What an answer says. Raises `Unverified`."""
     try:
         return decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:

@@ -16,8 +16,10 @@ from typing import Any, Self, Unpack
 
 from contracts.messages.enrolment import MemberKey
 from merchant_sdk.client.blocking import Done
+from merchant_sdk.client.blocking_clearing import BlockingClearing
 from merchant_sdk.client.blocking_earning import BlockingEarning
 from merchant_sdk.client.blocking_enquiries import BlockingEnquiries
+from merchant_sdk.client.blocking_governing import BlockingGoverning
 from merchant_sdk.client.blocking_offline import BlockingOffline
 from merchant_sdk.client.blocking_spending import BlockingSpending
 from merchant_sdk.client.options import Options
@@ -27,7 +29,14 @@ from merchant_sdk.results import Resent
 from merchant_sdk.wallet import Wallet
 
 
-class Merchant(BlockingEarning, BlockingSpending, BlockingEnquiries, BlockingOffline):
+class Merchant(
+    BlockingEarning,
+    BlockingSpending,
+    BlockingEnquiries,
+    BlockingOffline,
+    BlockingGoverning,
+    BlockingClearing,
+):
     """A participant at the ledger. Any thread may call."""
 
     def __init__(

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any, Self
 from contracts.messages.enrolment import AddMemberKey, MemberKey
 from ledger.log.policy import Policy
 from merchant_sdk.client.asking import C, R
+from merchant_sdk.client.clearing import ClearingVerbs
 from merchant_sdk.client.connection import Connection
 from merchant_sdk.client.core import Core, make_transaction_id
 from merchant_sdk.client.earning import EarningVerbs
 from merchant_sdk.client.endpoints import EndpointVerbs
 from merchant_sdk.client.enquiries import EnquiryVerbs
+from merchant_sdk.client.governing import GoverningVerbs
 from merchant_sdk.client.grouping import GROUP_MESSAGES, GROUP_SECONDS, Grouping
 from merchant_sdk.client.limits import LimitVerbs
 from merchant_sdk.client.offline import OfflineVerbs
@@ -42,6 +44,8 @@ class Verbs(
     EnquiryVerbs[R, C],
     OfflineVerbs[R, C],
     EndpointVerbs[R, C],
+    GoverningVerbs[R, C],
+    ClearingVerbs[R, C],
 ):
     """A participant at the ledger. Belongs to one event loop."""
 

@@ -22,11 +22,13 @@ from starlette.types import ASGIApp
 
 from ledger.errors import CommonpointError, InvariantBroken, Refused, Rejected
 from ledger.executor import ExecutedBlock
+from node.alliance_figures import AllianceCollector, tell_alerts
 from node.answers import Taken
 from node.api import (
     chain,
     events,
     export,
+    governance,
     log,
     members,
     operating,
@@ -35,6 +37,7 @@ from node.api import (
     positions,
     simulation,
     transactions,
+    windows,
 )
 from node.api import tokens as token_routes
 from node.api import webhooks as webhook_routes
@@ -61,6 +64,8 @@ _AREAS: Final = (
     members,
     orders,
     positions,
+    governance,
+    windows,
     export,
     events,
     webhook_routes,
@@ -96,6 +101,7 @@ def make_app(
     feed = feed or Feed(core)
     core.on_block = make_listener(metrics, feed)
     metrics.watch(head=lambda: core.head, waiting=lambda: core.waiting, is_ready=lambda: core.is_ready)
+    metrics.registry.register(AllianceCollector(core))
     if rates is None:
         rates = get_default_rates(core.origin.settings.clock)
     limits = Limits(rates, tokens=tokens, registry=metrics.registry)
@@ -180,11 +186,14 @@ def assemble(
 
 
 def make_listener(metrics: Metrics, feed: Feed) -> Callable[[float, ExecutedBlock], None]:
-    """What happens with each block: it is counted, and whoever waits for events is woken."""
+    """What happens with each block: it is counted, who nears a limit is told of, and whoever waits for events
+    is woken.
+    """
 
     def note(seconds: float, block: ExecutedBlock) -> None:
-        outcomes = (outcome for answer in block.answers for outcome in answer.outcomes)
+        outcomes = [outcome for answer in block.answers for outcome in answer.outcomes]
         metrics.count_block(seconds=seconds, outcomes=outcomes)
+        tell_alerts(outcomes)
         feed.bell.ring()
 
     return note

@@ -26,6 +26,7 @@ MEMBER_ID: Final = "^m_[0-9a-hjkmnp-tv-z]{26}$"
 CLIENT_ID: Final = "^[A-Za-z0-9._:-]{1,64}$"
 DIGEST: Final = "^[A-Za-z0-9_-]{43}$"
 HISTORY_LIMIT_MAX: Final = 200
+WINDOW_MAX: Final = 999_999
 
 
 def read_decimal(value: object) -> int:
@@ -43,6 +44,9 @@ MemberPath = Annotated[
     str, Path(pattern=MEMBER_ID, description="A member.", examples=["m_7h3zq0c9v4k2m8x5r1t6w0y3n9"])
 ]
 ProgramPath = Annotated[str, Path(pattern=SLUG, description="A program.", examples=["fresh"])]
+ProposalPath = Annotated[
+    str, Path(pattern=CLIENT_ID, description="What its proposer calls it.", examples=["rates-2026"])
+]
 ReferencePath = Annotated[
     str, Path(pattern=CLIENT_ID, description="What the sender calls the order.", examples=["A-1029"])
 ]
@@ -51,6 +55,9 @@ SenderPath = Annotated[
 ]
 TransactionPath = Annotated[
     str, Path(pattern=CLIENT_ID, description="The transaction's id.", examples=["till-7:88"])
+]
+WindowPath = Annotated[
+    _Number, Field(ge=1, le=WINDOW_MAX), Path(description="A window's number.", examples=[7])
 ]
 
 TilePlace = Annotated[
@@ -71,6 +78,9 @@ OptionalSize = Annotated[
 ]
 OptionalBefore = Annotated[
     Size | None, Query(description="Only entries below this index: `next` of the page before.")
+]
+OptionalWindow = Annotated[
+    Size | None, Query(description="Only windows below this number: `next` of the page before.")
 ]
 LimitQuery = Annotated[
     _Number, Field(ge=1, le=HISTORY_LIMIT_MAX), Query(description="Rows at most.", examples=[50])

@@ -48,6 +48,7 @@ CODES: Final[dict[str, Kind]] = {
     "NOT_AFTER_TOO_FAR": Kind(400, "Its expiry lies too far ahead", _NEW),
     "UNKNOWN_KEY": Kind(401, "No such key of this subject", _MEND),
     "KEY_NOT_VALID": Kind(401, "The key is revoked, or not yet valid", "With another key."),
+    "NOT_IN_FORCE": Kind(400, "No rule in force takes one of its messages", "When the rulebook has one."),
     "WRONG_PURPOSE": Kind(403, "The key's purpose does not cover this", "With another key."),
     "SIGNATURE_INVALID": Kind(401, "The signature does not verify", _MEND),
     "ID_CONFLICT": Kind(409, "The same sender and id stand for something else", "Under a new id."),

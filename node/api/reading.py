@@ -148,6 +148,8 @@ class View:
             time=now,
             operator=settings.operator,
             utc_offset_minutes=settings.utc_offset_minutes,
+            currency=settings.currency,
+            founded_at=settings.time,
         )
         """The next block, in which whatever is asked for would be decided."""
 
@@ -158,6 +160,10 @@ class View:
     def first_due(self, *, before: str, limit: int) -> list[str]:
         """Due work is the executor's alone."""
         raise InvariantBroken("DUE_WORK_NOT_READABLE", before=before, limit=limit)
+
+    def list_records(self, table: str) -> list[tuple[str, Any]]:
+        """Every record of a small table, in key order."""
+        return self.core.list_records(table)
 
     def is_current(self) -> bool:
         """Whether the state still stands for this height, neither before it nor beyond."""

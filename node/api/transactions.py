@@ -221,6 +221,7 @@ SUBMISSION_DESCRIPTION: Final[dict[str, Any]] = {
                 "NOT_AFTER_TOO_FAR",
                 "UNKNOWN_KEY",
                 "KEY_NOT_VALID",
+                "NOT_IN_FORCE",
                 "WRONG_PURPOSE",
                 "SIGNATURE_INVALID",
                 "ID_CONFLICT",

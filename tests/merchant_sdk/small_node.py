@@ -52,7 +52,7 @@ class SmallNode(httpx2.AsyncBaseTransport):
         self.state = State(make_tables(self.rulebook))
         apply_genesis(self.state, self.origin, self.rulebook)
         self.state.commit()
-        self.executor = Executor(state=self.state, origin=self.origin, rulebook=self.rulebook)
+        self.executor = Executor(state=self.state, origin=self.origin, rulebooks=RULEBOOKS)
         self.decoder = TransactionDecoder(Message)
         self.leaves: list[bytes] = []
         self.tiles: dict[tuple[int, int], bytes] = {}
@@ -117,7 +117,7 @@ class SmallNode(httpx2.AsyncBaseTransport):
                     raise Refused("NOT_FOUND")
                 return self.answer_taken(found, query)
             case ["v1", "programs"]:
-                programs = self.state.rows("program")
+                programs = self.state.list_records("program")
                 return answer(programs=[{"program": name, "issuer": each.issuer} for name, each in programs])
             case ["v1", "members", member, "balances"]:
                 return answer(height=self.executor.head.height, balances=self.list_balances(member))
@@ -179,7 +179,7 @@ class SmallNode(httpx2.AsyncBaseTransport):
 
     def give_token(self, request: httpx2.Request, body: bytes) -> httpx2.Response:
         subject = msgspec.json.decode(body)["subject"].removeprefix("participant:")
-        keys = dict(self.state.rows("key"))
+        keys = dict(self.state.list_records("key"))
         publics = {name: load_public(key.public) for name, key in keys.items() if key.participant == subject}
         resolver = MappingKeyResolver(public_keys=publics, private_keys={})
         verifier = HTTPMessageVerifier(signature_algorithm=algorithms.ED25519, key_resolver=resolver)
@@ -207,7 +207,7 @@ class SmallNode(httpx2.AsyncBaseTransport):
     def list_balances(self, member: str) -> list[dict[str, Any]]:
         rows = []
         day = get_day(self.now(), utc_offset_minutes=0)
-        for program, _ in self.state.rows("program"):
+        for program, _ in self.state.list_records("program"):
             account = self.state.get("account", get_account_key(member, program)) or EMPTY_ACCOUNT
             available = get_available(account, day=day)
             rows.append(

@@ -169,13 +169,13 @@ def test_what_was_done_is_seen_by_whoever_did_it(fresh, wallet, monkeypatch):
     """Reading waits for the height of our own last success, without being told to."""
     asked = []
     reader = fresh._verbs._connection.reader
-    ask = reader._ask
+    ask = reader.ask
 
     async def note(path, query=None):
         asked.append((path.rpartition("/")[2], (query or {}).get("min_height")))
         return await ask(path, query)
 
-    monkeypatch.setattr(reader, "_ask", note)
+    monkeypatch.setattr(reader, "ask", note)
     for number in range(3):
         done = fresh.earn(wallet.member, "1", f"A-{number}")
         assert fresh.balance(wallet.member).points == number + 1

@@ -13,13 +13,16 @@ import merchant_sdk
 
 PUBLIC = {
     "Allowance", "AllowanceError", "AlreadyExists", "AsyncMerchant", "AtomicAborted", "Balance",
-    "Committed", "CommonpointError", "ConfigurationError", "ConsentError", "Evidence", "GrantError",
-    "Held", "HistoryEntry", "HoldError", "InsufficientPoints", "InvalidRequest", "LimitExceeded",
-    "MemberKey", "Merchant", "Micros", "NotEntitled", "NotFound", "NotSent", "OccurredAtError", "OutboxError",
-    "PointsCode", "Position", "Program", "QR", "Quote", "QuoteError", "Receipt", "ReferenceConflict",
-    "RefusedByNode", "RejectedByLedger", "Resent", "ReturnError", "Spend", "StepUpRequired",
+    "Committed", "CommonpointError", "ConfigurationError", "ConsentError", "Evidence",
+    "Exposure", "Government", "GrantError", "Held", "HistoryEntry", "HoldError", "InsufficientPoints",
+    "InvalidRequest", "LimitExceeded", "MemberKey", "Merchant", "Micros", "NotEntitled", "NotFound",
+    "NotSent", "OccurredAtError",
+    "OpenWindow", "OutboxError", "PausedError", "PointsCode", "Position", "Program", "Proposal",
+    "ProposalError", "QR", "Quote", "QuoteError", "Receipt", "ReferenceConflict",
+    "RefusedByNode", "RejectedByLedger", "Resent", "ReturnError", "SettlementError", "Spend", "Statement",
+    "StepUpRequired",
     "UnknownOutcome", "UnknownToLedger", "Unverified", "Wallet", "WebhookError", "WebhookEvent",
-    "Webhooks", "format_micros", "load_signer", "make_member_id",
+    "Webhooks", "Window", "Windows", "format_micros", "load_signer", "make_member_id",
 }  # fmt: skip
 IMPORT_MILLIS_MAX = 150
 TELL = """

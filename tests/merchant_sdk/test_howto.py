@@ -34,10 +34,22 @@ from merchant_sdk import (
     errors,
     make_member_id,
 )
+from merchant_sdk.government import Government, Halt, Proposal, Trial, Voter, VotingRule
 from merchant_sdk.programs import ProgramPolicy, Series
 from merchant_sdk.settings import read_settings
+from merchant_sdk.statement import Line, Statement
 from merchant_sdk.webhooks import sign_delivery
+from merchant_sdk.windows import (
+    Exposure,
+    OpenWindow,
+    Transfer,
+    Window,
+    WindowPosition,
+    Windows,
+    WindowSummary,
+)
 from node.keystore import make_folder, write_keys
+from node.sandbox import OPERATOR, sandbox
 from tests.merchant_sdk.genesis import get_system_time, seed_of
 from tests.merchant_sdk.village import RealNode, Village
 
@@ -91,9 +103,10 @@ def test_the_examples_run_as_they_stand_there(environment, examples, capsys, tmp
     assert next(printed) == "True True 40 fresh fresh"
     assert next(printed).startswith("not paid: No points moved. Ask for fewer points")
     assert next(printed) == "[20]"
-    assert list(printed) == ["unknown", "20 20"]
+    assert list(printed) == ["unknown", "20 20", "enacted 1 []"]
     check_what_the_examples_define(known)
     take_many_at_once(known)
+    settle_a_week(known)
     assert capsys.readouterr().out == "no-such-member MEMBER_UNKNOWN\n"
     told = known["check"](tmp_path / "receipt.json", tmp_path / "policy.txt")
     assert told.startswith(f"entry {known['done'].index}: Earn(amount=45600000")
@@ -124,6 +137,25 @@ def check_what_the_examples_define(known):
         receipt = shop.receipt(known["done"].index)
         Path("receipt.json").write_bytes(receipt.data)
         Path("policy.txt").write_text(shop.policy())
+
+
+def settle_a_week(known):
+    """A merchant finds its books in the statement or disputes what differs; both sides attest payments."""
+    with sandbox() as alliance:
+        anna = alliance.wallet()
+        shops = {name: alliance.merchant(name, program=name) for name in ("fresh", "petrol", OPERATOR)}
+        shops["fresh"].enrol(anna)
+        shops["fresh"].earn(anna.member, "500", "A-1")
+        taken = shops["petrol"].redeem(anna.points_code("fresh", 300, "petrol"), 300, "P-1")
+        books = {(leg.source, leg.destination, leg.reason): leg.micros for leg in taken.legs}
+        number = alliance.cut_window()
+        wrong = {key: micros + 1 for key, micros in books.items()}
+        assert len(known["sign_week"](shops["petrol"], number, wrong)) == 1
+        assert shops["petrol"].window(number).disputed == ("petrol",)
+        assert [known["sign_week"](shop, number, books) for shop in shops.values()] == [[], [], []]
+        paid = {place: f"bank-{place}" for place in range(9)}
+        states = [known["attest_what_was_paid"](shop, number, paid) for shop in shops.values()]
+        assert states == ["confirmed", "confirmed", "settled"]
 
 
 def take_many_at_once(known):
@@ -218,6 +250,21 @@ def test_every_field_of_what_is_handed_out_is_told(guide):
         Receipt,
         Resent,
         WebhookEvent,
+        Government,
+        Halt,
+        Proposal,
+        Trial,
+        Voter,
+        VotingRule,
+        Line,
+        Statement,
+        Exposure,
+        OpenWindow,
+        Transfer,
+        Window,
+        WindowPosition,
+        Windows,
+        WindowSummary,
     )
     named = set(
         re.findall(r"\w+", " ".join(re.findall(r"`[^`]+`|^```.*?^```", guide, re.DOTALL | re.MULTILINE)))

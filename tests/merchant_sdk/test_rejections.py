@@ -12,8 +12,10 @@ from merchant_sdk import (
     HoldError,
     LimitExceeded,
     NotEntitled,
+    PausedError,
     RejectedByLedger,
     ReturnError,
+    SettlementError,
     StepUpRequired,
 )
 from merchant_sdk.rejections import make_rejection
@@ -29,6 +31,17 @@ FAMILIES = {
         "DEBT_LIMIT",
     },
     StepUpRequired: {"STEP_UP_REQUIRED"},
+    PausedError: {"PARTICIPANT_REMOVED", "PARTICIPANT_SUSPENDED", "RULE_PAUSED", "PROGRAM_PAUSED"},
+    SettlementError: {
+        "WINDOW_NOT_CLOSED",
+        "WINDOW_NOT_CONFIRMED",
+        "STATEMENT_DIFFERS",
+        "LINE_UNKNOWN",
+        "ALREADY_SIGNED",
+        "NO_DISPUTE",
+        "ALREADY_ATTESTED",
+        "NOTHING_OWED",
+    },
 }
 #   What a program, a registry or an import is told by name, and no till meets.
 PLAIN = {
@@ -48,7 +61,7 @@ def test_every_code_has_a_family_or_is_known_to_need_none(code):
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
 
 
-def test_holds_and_returns_have_families_of_their_own():
+def test_holds_returns_pauses_and_statements_have_families_of_their_own():
     for family, codes in FAMILIES.items():
         assert {code for code in REJECT_CODES if type(make_rejection(code, {})) is family} == codes
 
@@ -61,6 +74,9 @@ def test_holds_and_returns_have_families_of_their_own():
         ("ORDER_CEILING", LimitExceeded, "amount="),
         ("HOLD_FINAL", HoldError, "shop.order"),
         ("PROGRAM_FORBIDS_GIFTS", NotEntitled, "given away"),
+        ("PROGRAM_PAUSED", PausedError, "what rests"),
+        ("VOTE_REQUIRED", NotEntitled, "vote on it"),
+        ("LINE_UNKNOWN", SettlementError, "lines_of"),
     ],
 )
 def test_the_advice_names_what_a_cashier_can_do(code, family, advice):

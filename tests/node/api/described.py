@@ -130,6 +130,7 @@ def open_described(folder: Path) -> Iterator[Served]:
     """The node, with two participants' webhooks, which find no address to deliver to."""
     desk = Desk(folder)
     places = desk.trade()
+    desk.decide()
     feed = Feed(desk.core)
     webhooks = Webhooks(folder / "webhooks.db", feed=feed, clock=desk.clock, resolve=find_no_address)
     webhooks.start()
@@ -194,11 +195,14 @@ def list_known(served: Served) -> dict[str, list[Any]]:
         "place": ["0/000.p/9", "000.p/9"],
         "points": ["160"],
         "program": ["leaf", "mile", "drop", "none"],
+        "proposal": ["fees-1", "fees-2", "none"],
         "reference": ["pump-7", "swap-1", "order-fresh-market-1"],
         "sender": [FRESH, PETROL, CINEMA],
         "series": ["leaf-1", "mile-1"],
+        "state": ["open", "enacted"],
         "target": ["mile", "leaf", "none"],
         "trusted_size": ["1", "9", "49"],
+        "window": ["1", "2"],
         "webhook": [*served.get_endpoints().values(), "wh_0123456789abcdef"],
     }
 

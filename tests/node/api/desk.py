@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import httpx2
 import msgspec
 
-from contracts.messages import Enrol, Exchange, Redeem
+from contracts.messages import CutWindow, Enrol, Exchange, Propose, Redeem, SetBrandShares, Vote
+from contracts.messages.actions import ChangeParameter
 from ledger.keys import SeedSigner
 from node.access import Role, parse_role
 from node.answers import Taken
@@ -26,6 +27,7 @@ from tests.contracts.cast import (
     BORIS,
     CLARA,
     FRESH,
+    OPERATOR,
     PETROL,
     PHARMACY,
     PROGRAMS,
@@ -150,6 +152,31 @@ class Desk:
             redeem_home=at_home.index + 1,
             exchange=swapped.index + 1,
         )
+
+    def propose(self, name: str, *actions: Any, configuration: int = 0) -> Taken:
+        """The operator, who decides alone here, proposes what can be enacted from the next block on."""
+        return self.must(
+            OPERATOR,
+            Propose(
+                actions=list(actions),
+                configuration=configuration,
+                effective_height=self.core.head.height + 1,
+                expires=self.clock() + 600_000,
+                proposal=name,
+            ),
+        )
+
+    def decide(self) -> None:
+        """One proposal is enacted and one is open; window 1, in which the town has traded, is cut."""
+        self.propose("fees-1", ChangeParameter(parameter="commission_basis_points", value=150))
+        self.must(OPERATOR, Vote("yes", 0, "fees-1"))
+        self.propose("fees-2", ChangeParameter(parameter="commission_basis_points", value=200))
+        self.cut()
+
+    def cut(self) -> None:
+        """The open window is cut: named in one block, done by the next."""
+        self.must(OPERATOR, CutWindow(self.core.head.height + 2))
+        self.must(OPERATOR, SetBrandShares([]))
 
     def make_exchange(self, signer: SeedSigner) -> Exchange:
         """Anna turns leaves into miles, which go to Clara, who takes them."""

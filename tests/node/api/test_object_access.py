@@ -34,11 +34,14 @@ TWINS = {
     "/v1/members/{member}/history": (CLARA, STRANGER),
     "/v1/orders/{reference}": ("swap-1", "swap-0"),
     "/v1/programs/{program}": ("leaf", "lief"),
+    "/v1/proposals/{proposal}": ("fees-1", "fees-9"),
     "/v1/receipts/{index}": ("{redeem_elsewhere}", "90"),
     "/v1/transactions/{sender}/{id}": ("fresh-market/desk-1", "fresh-market/none-1"),
     "/v1/webhooks/{webhook}": ("{webhook}", "wh_0123456789abcdef"),
     "/v1/webhooks/{webhook}/enable": ("{webhook}", "wh_0123456789abcdef"),
     "/v1/webhooks/{webhook}/redeliver": ("{webhook}", "wh_0123456789abcdef"),
+    "/v1/windows/{window}": ("1", "9"),
+    "/v1/windows/{window}/statement": ("1", "9"),
 }
 SEEN_WITH = {"/v1/orders/{reference}": f"?sender={FRESH}"}
 """What an auditor has to say besides, to see it."""
