@@ -24,15 +24,18 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 import msgspec
+from msgspec import UNSET
 
 from contracts.rulebook import CURRENT_VERSION, RULEBOOKS
 from ledger.codec import decode, to_base64url
 from ledger.errors import InvalidBlock, Refused
 from ledger.genesis import (
     Clock,
+    Constitution,
     Genesis,
     GenesisParameter,
     GenesisParticipant,
+    GenesisValidator,
     Origin,
     encode_genesis,
     read_genesis,
@@ -163,14 +166,16 @@ def init_data_dir(
     currency: str = "CNY",
     utc_offset_minutes: int = 480,
     parameters: Mapping[str, int] | None = None,
+    constitution: Constitution | None = None,
     seeds: Mapping[str, bytes] | None = None,
     store: StoreKind = "sqlite",
+    validators: Sequence[GenesisValidator] = (),
 ) -> Config:
     """A new data directory with the operator's keys and the log's in it. Raises `Unusable` or `InvalidBlock`.
 
     The operator begins with keys to govern, transact and keep custody; other participants bring their public
-    keys. ``seeds`` by purpose (with ``log``) make a ledger that is the same every time: for demos and tests
-    alone.
+    keys. Without a constitution the operator decides alone. ``seeds`` by purpose (with ``log``) make a ledger
+    that is the same every time: for demos and tests alone.
     """
     purposes = (LOG_PURPOSE, *OPERATOR_PURPOSES)
     kept = {purpose: (seeds or {}).get(purpose) or keystore.make_seed() for purpose in purposes}
@@ -181,8 +186,9 @@ def init_data_dir(
     )
     settings = Genesis(
         clock=clock,
+        constitution=constitution or UNSET,
         currency=currency,
-        engine="solo",
+        engine="cometbft" if validators else "solo",
         log_key=to_base64url(SeedSigner(kept[LOG_PURPOSE]).public),
         name=name,
         operator=operator,
@@ -192,6 +198,7 @@ def init_data_dir(
         rulebook=CURRENT_VERSION,
         time=time,
         utc_offset_minutes=utc_offset_minutes,
+        validators=list(validators) or UNSET,
     )
     # Nothing is written before all of it was found to be a genesis that a node would take.
     origin = read_genesis(encode_genesis(settings, [own, *participants]))

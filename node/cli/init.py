@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from node.cli.tell import tell
+
+if TYPE_CHECKING:
+    from ledger.genesis import Constitution
+
+
+class EngineKind(StrEnum):
+    """Who decides what the next block is."""
+
+    SOLO = "solo"
+    COMETBFT = "cometbft"
 
 
 class StoreKind(StrEnum):
@@ -32,6 +42,14 @@ def init(
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="A parameter that does not begin at its default."),
     ] = None,
+    constitution: Annotated[
+        str | None,
+        typer.Option(
+            metavar="equal|FILE",
+            help="Who votes: one vote for each who begins with it, or as a JSON or TOML file says. "
+            "Without one the operator decides alone, for ever.",
+        ),
+    ] = None,
     currency: Annotated[str, typer.Option(help="Settlement currency, ISO 4217.")] = "CNY",
     utc_offset_minutes: Annotated[int, typer.Option(help="Where the ledger's days begin.")] = 480,
     simulated: Annotated[
@@ -47,16 +65,20 @@ def init(
     from node.config import ADDRESS_VARIABLE, POSTGRESQL_FILE, init_data_dir, read_participant
     from node.core import get_system_time
 
+    participants = [read_participant(path) for path in participant or ()]
     config = init_data_dir(
         directory,
         name=name,
         operator=operator,
         operator_name=operator_name,
-        participants=[read_participant(path) for path in participant or ()],
+        participants=participants,
         clock="simulated" if simulated else "system",
         currency=currency,
         utc_offset_minutes=utc_offset_minutes,
         parameters=dict(_read_parameter(each) for each in parameter or ()),
+        constitution=_find_constitution(
+            constitution, operator=operator, others=[one.participant for one in participants]
+        ),
         store=store.value,
         time=get_system_time() if time is None else time,
     )
@@ -74,6 +96,16 @@ def init(
             f"or set {ADDRESS_VARIABLE}."
         )
     tell(f"Next: commonpoint node --data {directory}")
+
+
+def _find_constitution(told: str | None, *, operator: str, others: list[str]) -> Constitution | None:
+    from node.constitution import EQUAL, make_equal_constitution, read_constitution
+
+    if told is None:
+        return None
+    if told == EQUAL:
+        return make_equal_constitution([operator, *others], trustee=operator)
+    return read_constitution(Path(told))
 
 
 def _read_parameter(text: str) -> tuple[str, int]:
