@@ -73,7 +73,13 @@ class Alliance:
         self.count += 1
         return f"{start}{self.count}"
 
-    def make_genesis(self, *, utc_offset_minutes: int, parameters: dict[str, int]) -> list[bytes]:
+    def make_genesis(
+        self,
+        *,
+        utc_offset_minutes: int,
+        parameters: dict[str, int],
+        constitution: dict[str, Any] | None = None,
+    ) -> list[bytes]:
         """The genesis leaves of an alliance of `PARTICIPANTS`, each with a key for every purpose."""
         settings = {
             "@type": "genesis",
@@ -88,6 +94,8 @@ class Alliance:
             "time": START,
             "utc_offset_minutes": utc_offset_minutes,
         }
+        if constitution is not None:
+            settings["constitution"] = constitution
         participants = [
             {
                 "@type": "genesis_participant",

@@ -45,7 +45,15 @@ def find_edges(draws: Draws, chance: float) -> list[int]:
     elif chance < 0.986:  # while lots are held whose day ends
         days = {like[0] for hold in state.open_holds.values() for like, _ in hold.lots}
         shifts = (0, 1, 3_600_000)
-    elif chance < 0.992:
+    elif chance < 0.990:  # a window's clock, a proposal's last moment, the end of a cover
+        edges = [
+            window.clock for window in state.windows.values() if window.stands in ("closed", "confirmed")
+        ]
+        edges += [proposal.expires for proposal in state.proposals.values() if proposal.stands == "open"]
+        edges += [-(-edge // 60_000) * 60_000 for edge in edges]
+        edges += [cover.expires for cover in state.covers.values()]
+        return [edge + shift for edge in edges for shift in (-1, 0, 1)]
+    elif chance < 0.994:
         edges = [hold.expires for hold in state.open_holds.values()]
         edges += [-(-edge // 60_000) * 60_000 for edge in edges]
         return [edge + shift for edge in edges for shift in (-1, 0, 1)]

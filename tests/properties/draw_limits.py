@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.properties.draw_registry import PROGRAM_TWISTS, some_program
 from tests.properties.draws import Draws
+from tests.properties.model_exposure import find_owed
 
 
 def set_policy(draws: Draws, sender: str) -> dict[str, Any]:
@@ -47,7 +48,7 @@ def set_debit_cap(draws: Draws, _sender: str) -> dict[str, Any]:
     rng = draws.rng
     who = "nobody" if draws.twist(("nobody",)) and rng.random() < 0.2 else None
     who = who or rng.choice(sorted(draws.state.participants))
-    owed = draws.state.debits(who) if who != "nobody" else 0
+    owed = find_owed(draws.state, who) if who != "nobody" else 0
     near = (owed, owed - 1, owed + rng.randrange(5 * 10**6), owed + rng.randrange(10**8))
     cap = 10**15 if rng.random() < 0.7 else rng.choice(near)
     return {"@type": "set_debit_cap", "cap": max(0, min(10**15, cap)), "participant": who}

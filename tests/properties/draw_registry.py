@@ -25,6 +25,11 @@ SANE = {
     "reference_horizon_days": (1, 2, 30, 400, 400, 400, 800, 800),
     "refund_grace_days": (0, 7, 30, 30, 90),
     "refund_horizon_days": (1, 90, 180, 400, 400, 400),
+    "confirmation_seconds": (60, 3_600, 259_200, 259_200),
+    "payment_seconds": (60, 86_400, 604_800, 604_800),
+    "payment_unit_micros": (1, 7, 10_000, 10_000, 1_000_000),
+    "proposal_seconds_max": (60, 86_400, 2_592_000, 31_536_000),
+    "window_days": (0, 1, 7, 7, 30),
     "commission_floor_micros": (0, 1, 1_000, 10**9),
     "commission_cap_micros": (0, 10, 50_000_000, 10**12),
 }
@@ -157,7 +162,7 @@ def announce_par(draws: Draws, sender: str) -> dict[str, Any]:
     name = rng.choice(names[-3:]) if names and twist != "no_series" else "s-none"
     pars = state.series[program, name].pars if (program, name) in state.series else ((1, 10_000, 10_000),)
     height = max(pars[-1][0] + 1, draws.height + draws.parameter("rate_notice_heights"))
-    opening = pars[0][2]
+    opening = state.series[program, name].opening if (program, name) in state.series else 10_000
     lowest = opening - opening * draws.parameter("par_band_basis_points") // 10_000
     floor = draws.parameter("par_floor_micros")
     redeem = max(floor, rng.choice((opening, rng.randint(lowest, opening), opening + rng.randrange(3_000))))

@@ -16,6 +16,29 @@ ISSUED = {
     "op": ("op",),
     "petrol": ("bare", "petrol"),
 }
+CONSTITUTION = {
+    "minimum_voters": 4,
+    "rules": [
+        {"approve_basis_points": approve, "kind": kind, "notice_heights": notice}
+        for kind, approve, notice in (
+            ("constitution", 7_500, 3),
+            ("emergency", 2_500, 0),
+            ("keys", 6_667, 1),
+            ("membership", 6_000, 2),
+            ("parameters", 5_001, 1),
+            ("rates", 6_000, 4),
+            ("resume", 6_667, 0),
+            ("rulebook", 6_667, 2),
+            ("settlement", 5_001, 0),
+            ("trust", 5_001, 1),
+        )
+    ],
+    "trustee": "cinema",
+    "voters": [
+        {"participant": who, "weight": weight}
+        for who, weight in (("books", 2), ("cinema", 3), ("fresh", 2), ("op", 2))
+    ],
+}
 PARS = {"dust": (1, 1), "gold": (5_000_000, 5_000_000)}
 
 

@@ -10,17 +10,20 @@ from typing import Any
 
 from tests.properties import (
     aftermath,
+    draw_governance,
     draw_holds,
     draw_issuing,
     draw_limits,
     draw_members,
     draw_points,
     draw_registry,
+    draw_settlement,
+    rounds,
 )
 from tests.properties.alliance import PARTICIPANTS, START, Alliance
 from tests.properties.clock import HOUR, SECOND, draw_time
 from tests.properties.draws import Draws
-from tests.properties.founding import found
+from tests.properties.founding import CONSTITUTION, found
 from tests.properties.model import Answer, Model
 from tests.properties.model_values import FOREVER
 
@@ -41,6 +44,15 @@ KINDS_OF = {
         "set_policy": 4,
         "set_till_limits": 3,
         "set_debit_cap": 1,
+        "propose": 5,
+        "vote": 6,
+        "cancel_proposal": 2,
+        "cut_window": 1,
+        "countersign": 5,
+        "attest_payment": 5,
+        "attest_cover": 1,
+        "attest_fund": 1,
+        "set_brand_shares": 1,
     },
     "transact": {
         "earn": 10,
@@ -67,8 +79,11 @@ KINDS_OF = {
     },
     "custody": {"enrol": 3, "add_member_key": 4, "replace_member_key": 3, "set_member_choice": 3},
 }
-OPERATORS = ("admit", "set_debit_cap", "set_parameter", "set_parameter")
-ROOMS = (draw_points, draw_holds, draw_issuing, draw_limits, draw_members, draw_registry)
+OPERATORS = ("admit", "cut_window", "set_debit_cap", "set_parameter", "set_parameter")
+ROOMS = (
+    *(draw_points, draw_holds, draw_issuing, draw_limits, draw_members, draw_registry),
+    *(draw_governance, draw_settlement),
+)
 HEADER_TWISTS = (
     *("expired", "edge", "far", "edge_far", "chain", "digest", "unknown_key", "foreign_key", "old_key"),
     *("purpose", "signature", "same_id", "replay", "replay", "replay_later"),
@@ -78,12 +93,20 @@ HEADER_TWISTS = (
 class History:
     """Draws blocks; `learn` tells it what the model made of the last one."""
 
-    def __init__(self, seed: int, *, utc_offset_minutes: int = 480) -> None:
+    def __init__(
+        self, seed: int, *, utc_offset_minutes: int = 480, is_constituted: bool = False, window_days: int = 0
+    ) -> None:
         self.alliance = Alliance(seed)
         self.rng = self.alliance.rng
         self.genesis = self.alliance.make_genesis(
             utc_offset_minutes=utc_offset_minutes,
-            parameters={"due_entries_max": 5, "par_floor_micros": 1, "rate_notice_heights": 1},
+            parameters={
+                "due_entries_max": 5,
+                "par_floor_micros": 10_000 if is_constituted else 1,
+                "rate_notice_heights": 1,
+                "window_days": window_days,
+            },
+            constitution=CONSTITUTION if is_constituted else None,
         )
         self.model = Model(self.genesis)
         self.alliance.chain = self.model.chain
@@ -117,6 +140,7 @@ class History:
             block += self.use_new_key()
         if self.rng.random() < 0.03:
             block += aftermath.crumble(self)
+        block += rounds.draw_rounds(self)
         if self.rng.random() < 0.3:
             block += aftermath.wake(self)
         if self.rng.random() < 0.5:

@@ -33,7 +33,7 @@ class Machine:
         self.state = State(make_tables(RULEBOOK))
         apply_genesis(self.state, self.origin, RULEBOOK)
         self.state.commit()
-        self.executor = Executor(state=self.state, origin=self.origin, rulebook=RULEBOOK)
+        self.executor = Executor(state=self.state, origin=self.origin, rulebooks=RULEBOOKS)
 
     def decode(self, transactions: list[dict[str, Any]]) -> list[Transaction]:
         return [self.decoder.decode(canonical(transaction)) for transaction in transactions]
@@ -45,7 +45,7 @@ class Machine:
         return block
 
     def rows(self, table: str) -> Rows:
-        return list(self.state.rows(table))
+        return list(self.state.list_records(table))
 
 
 class StoredMachine(Machine):
@@ -59,9 +59,7 @@ class StoredMachine(Machine):
 
     def open(self) -> None:
         self.store = open_store(self.path, RULEBOOK)
-        self.chain = load_chain(
-            self.store, origin=self.origin, rulebook=RULEBOOK, signer=self.signer, on_step=str
-        )
+        self.chain = load_chain(self.store, origin=self.origin, signer=self.signer, on_step=str)
 
     def close(self) -> None:
         self.chain.close()

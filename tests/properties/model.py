@@ -16,13 +16,18 @@ from typing import Any, NamedTuple
 from tests.properties import (
     model_earning,
     model_exchange,
+    model_exposure,
+    model_governance,
     model_limits,
     model_members,
     model_registry,
+    model_settlement,
     model_spending,
 )
 from tests.properties.model_due import do_what_is_due
+from tests.properties.model_exposure import ALERTING, find_alerted, find_alerts
 from tests.properties.model_references import check_occurred, check_reference, content_of, slot_of
+from tests.properties.model_rest import check_rest
 from tests.properties.model_state import Block, Key, State, TurnedDown
 from tests.properties.model_values import (
     FOREVER,
@@ -67,6 +72,15 @@ DECIDE: dict[str, Decide] = {
     "announce_par": model_registry.announce_par,
     "grant": model_registry.grant,
     "revoke_grant": model_registry.revoke_grant,
+    "propose": model_governance.propose,
+    "vote": model_governance.vote,
+    "cancel_proposal": model_governance.cancel_proposal,
+    "cut_window": model_settlement.cut_window,
+    "countersign": model_settlement.countersign,
+    "attest_payment": model_settlement.attest_payment,
+    "attest_cover": model_exposure.attest_cover,
+    "attest_fund": model_exposure.attest_fund,
+    "set_brand_shares": model_settlement.set_brand_shares,
 }
 
 
@@ -87,13 +101,13 @@ class Model:
         self.chain = f"{settings['name']}/{root.hex()[:32]}"
         self.operator = settings["operator"]
         self.offset = settings["utc_offset_minutes"]
-        self.rulebook = settings["rulebook"]
         self.height = 0
         self.time = settings["time"]
         self.previous = spell(root)
         self.size = len(genesis)
         self.totals = {"accepted": 0, "entries": 0, "transactions": 0}
         self.state = State()
+        model_governance.begin(self.state, settings)
         for participant in participants:
             self.state.participants[participant["participant"]] = participant["name"]
             for key in participant["keys"]:
@@ -104,11 +118,21 @@ class Model:
             self.state.parameters[parameter["name"]] = ((0, parameter["value"]),)
 
     def block_at(self, time: int) -> Block:
-        return Block(self.chain, self.height + 1, time, day_of(time, self.offset), self.offset, self.operator)
+        return Block(
+            self.chain,
+            self.height + 1,
+            time,
+            day_of(time, self.offset),
+            self.offset,
+            self.operator,
+            previous=self.previous,
+            rulebook=self.state.standing["rulebook"],
+        )
 
     def execute(self, time: int, transactions: list[dict[str, Any]]) -> tuple[list[Answer], list[bytes]]:
         """The answers, and the leaves this block adds."""
         block = self.block_at(time)
+        self.state.standing["height"] = block.height
         leaves: list[bytes] = []
         answers: list[Answer] = []
         before = self.state.sums()
@@ -116,7 +140,7 @@ class Model:
         for message, outcome in do_what_is_due(self.state, block):
             leaves.append(canonical({"@type": "system", "message": message, "outcome": outcome}))
             totals["entries"] += 1
-            totals["accepted"] += 1
+            totals["accepted"] += outcome["code"] == "OK"
         for transaction in transactions:
             header = transaction["header"]
             refusal = self.refusal_of(block, transaction)
@@ -161,7 +185,7 @@ class Model:
                 "height": block.height,
                 "last": self.size + count,
                 "previous": self.previous,
-                "rulebook": self.rulebook,
+                "rulebook": block.rulebook,
                 "sums": self.state.sums_since(before),
                 "time": block.time,
                 "totals": self.totals,
@@ -221,14 +245,25 @@ class Model:
     def decide(self, block: Block, sender: str, message: Message) -> dict[str, Any]:
         state, kind = self.state, message["@type"]
         bears = "reference" in message and "original" not in message
+        state.asking = {"sender": sender, "member": message.get("member", "")}
         try:
+            check_rest(state, sender, message)
             if "occurred_at" in message:
                 check_occurred(state, block, message)
             if bears:
                 check_reference(state, block, sender, message)
+            debtors = {sender, self.issuer_of(message)} if kind in ALERTING and block.rulebook >= 2 else set()
+            owed = find_alerted(state, debtors, block)
             outcome = DECIDE[kind](state, block, sender, message)
         except TurnedDown as no:
             return no.outcome
+        finally:
+            state.asking = {}
         if bears:
             state.references[slot_of(block, sender, message)] = (content_of(message), block.index)
-        return outcome
+        events = find_alerts(state, owed)
+        return outcome | {"events": [*outcome.get("events", []), *events]} if events else outcome
+
+    def issuer_of(self, message: Message) -> str:
+        program = self.state.programs.get(message.get("program", ""))
+        return program.issuer if program else ""

@@ -60,7 +60,9 @@ def check_receiver(state: State, block: Block, message: dict[str, Any], points: 
     if consent is None:
         reject("CONSENT_MISSING")
     wanted = Wanted("receive", message["member"], points, {})
+    state.asking["member"] = message["recipient"]  # whose consent it is, where its limits are on trial
     check_terms(state, block, consent, wanted)
+    state.asking["member"] = message["member"]
     member = state.members[message["recipient"]].at(block.time)
     if member.public is not None and consent["key"] == key_id_of(member.public):
         public = member.public

@@ -1,10 +1,12 @@
-"""A block's own work in the model: lots whose day has passed, holds past their time."""
+"""A block's own work in the model: what was decided, the cut, and what day and minute ask for."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from tests.properties.model_governance import close_proposal, enact, find_closings, find_enactments
 from tests.properties.model_lots import make_outcome, make_rows, take
+from tests.properties.model_settlement import cut, find_clocks, is_cut_due, tend
 from tests.properties.model_spending import give_all_back
 from tests.properties.model_state import Block, State
 from tests.properties.model_values import NEVER, ceiling_of, floor_of
@@ -24,19 +26,28 @@ def find_due(state: State, block: Block) -> list[tuple[int, str, str, Any]]:
         sender, kind, program, day, reference = slot
         text = f"{day:07}|{sender}|{kind}|{program}|{reference}"
         due.append((ceiling_of(hold.expires, MINUTE), "h", text, slot))
+    due += find_closings(state)
+    due += find_clocks(state)
     now = floor_of(block.time, MINUTE)
     return sorted((row for row in due if row[0] <= now), key=lambda row: row[:3])
 
 
 def do_what_is_due(state: State, block: Block) -> list[Entry]:
+    """What was decided, then the cut, then what the clock asked for as the block began, where that still
+    stands: a vote may have ended it.
+    """
+    waiting = find_due(state, block)
+    entries = [enact(state, block, name) for name in find_enactments(state, block)]
+    if is_cut_due(state, block):
+        entries.append(cut(state, block))
     bound = state.parameter("due_entries_max", block.height)
-    return [
-        expire(state, block, *what) if kind == "e" else lapse(state, block, what)
-        for _, kind, _, what in find_due(state, block)[:bound]
-    ]
+    standing = find_due(state, block)
+    due = [row for row in waiting[:bound] if row in standing]
+    return entries + [DO[kind](state, block, what) for _, kind, _, what in due]
 
 
-def expire(state: State, block: Block, day: int, member: str, program: str) -> Entry:
+def expire(state: State, block: Block, what: tuple[int, str, str]) -> Entry:
+    day, member, program = what
     gone = [lot for lot in state.free(member, program, block.day) if lot[0][0] == day]
     points = sum(there for _, there in gone)
     take(state, block, (member, program), gone)
@@ -56,3 +67,12 @@ def lapse(state: State, block: Block, slot: Any) -> Entry:
         "sender": sender,
     }
     return message, give_all_back(state, block, slot, None, -1)
+
+
+DO = {
+    "e": expire,
+    "h": lapse,
+    "p": lambda state, _block, name: close_proposal(state, name),
+    "w": tend,
+}
+"""In the order in which what is due in one minute is done."""

@@ -7,8 +7,10 @@ from __future__ import annotations
 from typing import Any
 
 from tests.properties.model_consent import Wanted, check_consent, check_grants, spend_nonces, use_grants
-from tests.properties.model_limits import check_bonus, check_cap, use_bonus
+from tests.properties.model_exposure import check_budget, check_cap, use_budget
+from tests.properties.model_limits import check_bonus, use_bonus
 from tests.properties.model_lots import (
+    Account,
     Changes,
     check_balance,
     check_room,
@@ -73,6 +75,7 @@ def issue(state: State, block: Block, sender: str, message: Message, points: int
         check_bonus(state, block, program, points)
     if points > POINTS_MAX:
         reject("AMOUNT_TOO_LARGE")
+    check_budget(state, block, program, points)
     like = make_new_lot(state, block, program, cools=True)
     gains, repaid = find_arriving(state, account, [(like, points)] if points else [])
     check_room(state, block, account, gains)
@@ -84,12 +87,13 @@ def issue(state: State, block: Block, sender: str, message: Message, points: int
     )
     if is_home:
         legs, fee = [], 0
-    check_cap(state, sender, sum(leg["micros"] for leg in legs), "DEBIT_CAP")
+    check_cap(state, block, sender, sum(leg["micros"] for leg in legs), "DEBIT_CAP")
     give(state, block, account, gains)
     changed = repay(state, account, repaid)
     state.tally(program, "issued.home" if is_home else "issued.partner", points)
     state.owe(legs)
     use_grants(state, block, grants)
+    use_budget(state, block, program, points)
     if is_home and message["@type"] == "award":
         use_bonus(state, block, program, points)
     state.earned[slot_of(block, sender, message)] = Earned(
@@ -188,12 +192,15 @@ def import_balance(state: State, block: Block, sender: str, message: Message) ->
     return put_in(state, block, (member, program), gains, "imported")
 
 
-def put_in(state: State, block: Block, account: tuple[str, str], gains: Changes, word: str) -> dict[str, Any]:
+def put_in(
+    state: State, block: Block, account: Account, lots: Changes, word: str, *, repays: bool = False
+) -> dict[str, Any]:
+    gains, repaid = find_arriving(state, account, lots) if repays else (lots, 0)
     check_room(state, block, account, gains)
     check_balance(state, account, gains)
     give(state, block, account, gains)
-    state.tally(account[1], word, sum(points for _, points in gains))
-    return make_outcome(state, account, lots=make_rows(gains))
+    state.tally(account[1], word, sum(points for _, points in lots))
+    return make_outcome(state, account, lots=make_rows(gains), **repay(state, account, repaid))
 
 
 def adjust(state: State, block: Block, sender: str, message: Message) -> dict[str, Any]:
@@ -204,7 +211,7 @@ def adjust(state: State, block: Block, sender: str, message: Message) -> dict[st
         reject("MEMBER_UNKNOWN")
     if message["direction"] == "give":
         like = make_new_lot(state, block, program, cools=False)
-        return put_in(state, block, account, [(like, points)], "adjusted.in")
+        return put_in(state, block, account, [(like, points)], "adjusted.in", repays=block.rulebook >= 2)
     custody = check_consent(state, block, sender, message, Wanted("adjust", sender, points, {}))
     taken = find_spendable(state, block, account, points)
     take(state, block, account, taken)

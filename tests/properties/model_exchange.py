@@ -12,7 +12,7 @@ from tests.properties.model_consent import (
     spend_nonces,
     use_grants,
 )
-from tests.properties.model_limits import check_cap
+from tests.properties.model_exposure import check_cap
 from tests.properties.model_lots import (
     Changes,
     check_balance,
@@ -90,7 +90,7 @@ def exchange(state: State, block: Block, sender: str, message: dict[str, Any]) -
         ("exchange", giver, taker, y * par_accrue),
         ("rounding", giver, f"rounding:{giver}", x * par_redeem - y * par_accrue),
     )
-    check_cap(state, giver, sum(leg["micros"] for leg in legs), "ISSUER_CAP")
+    check_cap(state, block, giver, sum(leg["micros"] for leg in legs), "ISSUER_CAP")
     take(state, block, (member, program), taken)
     give(state, block, (recipient, target), gains)
     state.tally(program, "exchanged.out", x)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.properties.model_exposure import set_cap
+from tests.properties.model_registry import check_operator
 from tests.properties.model_state import Block, Policy, State, Till, reject
 from tests.properties.model_values import floor_of
 
@@ -34,18 +36,9 @@ def set_till_limits(state: State, _block: Block, sender: str, message: Message) 
 
 
 def set_debit_cap(state: State, block: Block, sender: str, message: Message) -> dict[str, Any]:
-    if sender != block.operator:
-        reject("NOT_OPERATOR")
-    if message["participant"] not in state.participants:
-        reject("PARTICIPANT_UNKNOWN")
-    state.caps[message["participant"]] = message["cap"]
+    check_operator(state, block, sender)
+    set_cap(state, block, message)
     return OK
-
-
-def check_cap(state: State, who: str, micros: int, code: str) -> None:
-    """These debits too stay within the cap; who owes nothing more passes nothing."""
-    if micros and who in state.caps and state.debits(who) + micros > state.caps[who]:
-        reject(code)
 
 
 def check_bonus(state: State, block: Block, program: str, points: int) -> None:

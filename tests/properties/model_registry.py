@@ -16,31 +16,51 @@ def check_announced(ahead: set[int]) -> None:
         reject("TOO_MANY_ANNOUNCED")
 
 
-def admit(state: State, block: Block, sender: str, message: dict[str, Any]) -> dict[str, Any]:
-    publics = [key["public"] for key in message["keys"]]
+def check_operator(state: State, block: Block, sender: str) -> None:
+    """Where there is a constitution this takes a vote; else it is the operator's."""
+    alone = state.weights == {block.operator: 1} and set(state.voting.values()) == {(10_000, 0)}
+    if not alone or (state.standing["minimum_voters"], state.standing["trustee"]) != (1, block.operator):
+        reject("VOTE_REQUIRED")
     if sender != block.operator:
         reject("NOT_OPERATOR")
-    if message["participant"] in (*state.participants, "any"):  # what open points codes are made out to
-        reject("PARTICIPANT_EXISTS")
+
+
+def check_new_keys(state: State, keys: list[dict[str, Any]]) -> None:
+    publics = [key["public"] for key in keys]
     if not all(is_fit_key(public) for public in publics):
         reject("KEY_REFUSED")
     ids = [key_id_of(public) for public in publics]
     if any(key in state.keys for key in ids) or len(set(ids)) < len(ids):
         reject("KEY_EXISTS")
+
+
+def check_new_participant(state: State, message: dict[str, Any]) -> None:
+    if message["participant"] in (*state.participants, "any"):  # what open points codes are made out to
+        reject("PARTICIPANT_EXISTS")
+    check_new_keys(state, message["keys"])
     if all(key["purpose"] != "govern" for key in message["keys"]):
         reject("GOVERN_KEY_MISSING")
     state.participants[message["participant"]] = message["name"]
+
+
+def register(state: State, block: Block, message: dict[str, Any]) -> None:
+    """These keys hold from the next height."""
     for key in message["keys"]:
         state.keys[key_id_of(key["public"])] = Key(
             message["participant"], key["public"], key["purpose"], block.height + 1, FOREVER
         )
+
+
+def admit(state: State, block: Block, sender: str, message: dict[str, Any]) -> dict[str, Any]:
+    check_operator(state, block, sender)
+    check_new_participant(state, message)
+    register(state, block, message)
     return OK
 
 
 def set_parameter(state: State, block: Block, sender: str, message: dict[str, Any]) -> dict[str, Any]:
     name, value, height = message["parameter"], message["value"], message["effective_height"]
-    if sender != block.operator:
-        reject("NOT_OPERATOR")
+    check_operator(state, block, sender)
     if name not in PARAMETERS:
         reject("PARAMETER_UNKNOWN")
     _, least, greatest = PARAMETERS[name]
@@ -110,7 +130,9 @@ def open_series(state: State, block: Block, sender: str, message: dict[str, Any]
         reject("PAR_BELOW_FLOOR")
     if accrue < redeem:
         reject("PAR_ACCRUE_BELOW_REDEEM")
-    state.series[program, name] = Series(height, message["expiry_months"], ((height, accrue, redeem),))
+    state.series[program, name] = Series(
+        height, message["expiry_months"], ((height, accrue, redeem),), redeem
+    )
     return OK
 
 
@@ -127,7 +149,7 @@ def announce_par(state: State, block: Block, sender: str, message: dict[str, Any
         reject("PAR_NOT_IN_ORDER")
     if redeem < state.parameter("par_floor_micros", block.height):
         reject("PAR_BELOW_FLOOR")
-    opening = series.pars[0][2]
+    opening = series.opening
     if (opening - redeem) * 10_000 > opening * state.parameter("par_band_basis_points", block.height):
         reject("PAR_OUTSIDE_BAND")
     pars = (*series.pars, (height, accrue, redeem))

@@ -12,7 +12,8 @@ from tests.properties.model_consent import (
     spend_nonces,
     use_grants,
 )
-from tests.properties.model_limits import check_cap, check_order, check_till, use_till
+from tests.properties.model_exposure import check_cap
+from tests.properties.model_limits import check_order, check_till, use_till
 from tests.properties.model_lots import (
     Changes,
     check_balance,
@@ -73,7 +74,7 @@ def check_spender(
 def check_limits(state: State, block: Block, sender: str, message: Message, gross: int) -> None:
     issuer = state.programs[message["program"]].issuer
     if sender != issuer:
-        check_cap(state, issuer, gross, "ISSUER_CAP")
+        check_cap(state, block, issuer, gross, "ISSUER_CAP")
     check_order(state, message, gross)
     check_till(state, block, message)
 

@@ -56,12 +56,22 @@ PURPOSES = {
     "announce_par": {"govern"},
     "grant": {"govern"},
     "revoke_grant": {"govern"},
+    "propose": {"govern"},
+    "vote": {"govern"},
+    "cancel_proposal": {"govern"},
+    "cut_window": {"govern"},
+    "countersign": {"govern"},
+    "attest_payment": {"govern"},
+    "attest_cover": {"govern"},
+    "attest_fund": {"govern"},
+    "set_brand_shares": {"govern"},
 }
 PARAMETERS = {
     "accrual_fee_basis_points": (0, 0, 1_000),
     "commission_basis_points": (100, 0, 2_000),
     "commission_cap_micros": (50_000_000, 0, 10**12),
     "commission_floor_micros": (0, 0, 10**9),
+    "confirmation_seconds": (259_200, 60, 2_592_000),
     "consent_seconds_max": (86_400, 60, 2_592_000),
     "debt_points_max": (100_000, 0, 10**9),
     "due_entries_max": (256, 1, 8_192),
@@ -74,10 +84,14 @@ PARAMETERS = {
     "open_consent_seconds_max": (120, 10, 120),
     "par_band_basis_points": (1_000, 0, 10_000),
     "par_floor_micros": (10_000, 1, 5_000_000),
+    "payment_seconds": (604_800, 60, 5_184_000),
+    "payment_unit_micros": (10_000, 1, 1_000_000),
+    "proposal_seconds_max": (2_592_000, 60, 31_536_000),
     "rate_notice_heights": (10, 1, 10_000_000),
     "reference_horizon_days": (400, 1, 800),
     "refund_grace_days": (30, 0, 90),
     "refund_horizon_days": (180, 1, 400),
+    "window_days": (0, 0, 366),
 }
 """Name → default, least, greatest: the table of docs/spec/messages.md, which a test compares."""
 

@@ -12,6 +12,7 @@ from hypothesis.stateful import rule
 
 from tests.properties.draws import DAY
 from tests.properties.founding import ISSUED
+from tests.properties.model_exposure import find_owed
 from tests.properties.model_values import day_of
 from tests.properties.stepping import Steps
 
@@ -202,7 +203,7 @@ class Story(Steps):
 
     @rule(who=senders, room=st.sampled_from((0, 1_000_000, 20_000_000, 10**14)))
     def set_debit_cap(self, *, who, room):
-        cap = self.model.state.debits(who) + room
+        cap = find_owed(self.model.state, who) + room
         self.send("op", "govern", {"@type": "set_debit_cap", "cap": cap, "participant": who})
 
     @rule(sender=senders, kind=st.sampled_from(sorted(OFFICE)))

@@ -19,10 +19,12 @@ from tests.properties.witness_points import (
     Kind,
     Original,
     check_kept_age,
+    check_refused_capture,
     count,
     split,
     total,
 )
+from tests.properties.witness_votes import Clerk, change_keys
 
 Leaf = dict[str, Any]
 
@@ -43,6 +45,7 @@ class Witness:
         self.debts: Counter[tuple[str, str]] = Counter()
         self.positions: Counter[str] = Counter()
         self.spent: set[tuple[str, int, str]] = set()
+        self.clerk = Clerk()
         self.seen = 0
         """How many times somebody's points became fewer."""
         for participant in participants:
@@ -55,6 +58,7 @@ class Witness:
     def read(self, leaves: list[bytes], time: int) -> None:
         """The leaves of one block."""
         block = json.loads(leaves[-1])
+        self.rulebook = block["rulebook"]
         sender, is_atomic = "", False
         for index, data in enumerate(leaves[:-1], start=block["first"]):
             leaf = json.loads(data)
@@ -67,7 +71,7 @@ class Witness:
                 self.read_entry(sender, leaf["message"], leaf["outcome"])
             elif leaf["message"]["@type"] == "capture" and not is_atomic:
                 self.time = time
-                self.check_refused_capture(sender, leaf["message"], leaf["outcome"]["code"])
+                check_refused_capture(self, sender, leaf["message"], leaf["outcome"]["code"])
 
     def read_entry(self, sender: str, message: Leaf, outcome: Leaf) -> None:
         kind, height = message["@type"], self.height
@@ -79,10 +83,13 @@ class Witness:
             self.register(message["participant"], message["keys"], height + 1)
         elif kind == "add_key":
             self.register(sender, [message], height + 1)
+        elif kind == "enact":
+            change_keys(self, self.clerk.enact(message, outcome), height)
         elif kind == "revoke_key":
             self.keys[message["key"]] = self.keys[message["key"]]._replace(valid_to=height + 1)
         elif kind in ("enrol", "add_member_key", "replace_member_key", "set_member_choice"):
             self.read_member(sender, message, outcome, self.time)
+        self.clerk.read(message, outcome, height)
         for leg in outcome.get("legs", ()):
             assert leg["micros"] > 0
             self.positions[leg["from"]] -= leg["micros"]
@@ -197,10 +204,13 @@ class Witness:
 
     def read_adjust(self, sender: str, message: Leaf, outcome: Leaf) -> None:
         assert sender == self.issuers[message["program"]]
-        gives = message["direction"] == "give"
+        gives, lots = message["direction"] == "give", outcome.get("lots", [])
         if not gives:
             self.check_word(sender, message, outcome)
-        self.move(message["member"], message["program"], outcome["lots"], 1 if gives else -1)
+        elif self.rulebook >= 2:
+            repaid = self.repay(message, outcome, message["points"])
+            assert message["points"] == repaid + total(lots)
+        self.move(message["member"], message["program"], lots, 1 if gives else -1)
 
     def read_return_order(self, sender: str, message: Leaf, outcome: Leaf) -> None:
         """Only what was earned on the goods goes, whoever asks; what is missing is owed or forgiven."""
@@ -249,18 +259,6 @@ class Witness:
             self.originals[self.index] = Original(sender, message, outcome)
 
     read_release = read_lapse = read_capture
-
-    def check_refused_capture(self, sender: str, message: Leaf, code: str) -> None:
-        """Nobody is refused what a hold promised them, whatever caps, grants or policies have become."""
-        for holder, held, lots in self.holds.values():
-            if (
-                (holder, held["reference"]) == (sender, message["hold"])
-                and day_of(held["occurred_at"], self.offset) == message["hold_day"]
-                and all(held[name] == message[name] for name in ("member", "program"))
-                and held["expires"] > self.time
-                and total(lots) >= message["points"]
-            ):
-                assert code in ("OCCURRED_IN_FUTURE", "OCCURRED_TOO_LONG_AGO")
 
     def read_refund(self, sender: str, message: Leaf, outcome: Leaf) -> None:
         original = self.originals[outcome["original"]]

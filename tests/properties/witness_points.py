@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from tests.properties.model_values import day_of
+
 Leaf = dict[str, Any]
 Kind = tuple[int, str, int]
 """(expires, series, original)"""
@@ -114,3 +116,16 @@ def check_kept_age(rows: list[list[Any]], received: list[list[Any]]) -> None:
             for source in sources
         )
         assert kind[2] in {source[2] for source in sources}
+
+
+def check_refused_capture(witness: Any, sender: str, message: Leaf, code: str) -> None:
+    """Nobody is refused what a hold promised them, whatever caps, grants or policies have become."""
+    for holder, held, lots in witness.holds.values():
+        if (
+            (holder, held["reference"]) == (sender, message["hold"])
+            and day_of(held["occurred_at"], witness.offset) == message["hold_day"]
+            and all(held[name] == message[name] for name in ("member", "program"))
+            and held["expires"] > witness.time
+            and total(lots) >= message["points"]
+        ):
+            assert code in ("OCCURRED_IN_FUTURE", "OCCURRED_TOO_LONG_AGO")
