@@ -12,18 +12,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import NamedTuple
 
-import structlog
-import uvicorn
-
-from contracts.rulebook import RULEBOOKS
+from contracts.rulebook import CURRENT
 from ledger.errors import InvariantBroken
 from ledger.executor import Head
 from node.api.app import make_app
@@ -31,17 +26,21 @@ from node.api.limits import Rates, get_default_rates, read_rates
 from node.api.server import make_server_config
 from node.config import Config, load_config
 from node.core import NodeCore, get_system_time
+from node.disk_space import read_watermarks, watch_disk
+from node.engine.cometbft.making import find_engine_maker
 from node.feed import Feed
 from node.keystore import Unusable
 from node.link.host import make_supervisor
-from node.link.supervisor import Supervisor, listen_locally
+from node.link.supervisor import listen_locally
 from node.process import tame_garbage_collector
+from node.serving import Server, Stop, get_address, listen
+from node.startup import open_chain
 from node.storage.store import open_store
 from node.tokens import TokenIssuer
 from node.webhooks.delivery import Webhooks
+from node.witnessing.gathering import Gatherer, read_witnesses
 
-log = structlog.get_logger()
-_UMASK = 0o077
+UMASK = 0o077
 """What a node writes is everybody's sales: its owner's alone."""
 
 
@@ -69,6 +68,7 @@ def open_core(config: Config, *, clock: Callable[[], int] = get_system_time) -> 
         signer=config.open_signer("log"),
         clock=clock,
         is_apart=True,
+        make_engine=find_engine_maker(config),
     )
 
 
@@ -86,28 +86,36 @@ def serve(
     limits: Sequence[str] = (),
     webhooks_to_private: bool = False,
     workers: int = 0,
+    storage: tuple[str | None, str | None] = (None, None),
     announce: Callable[[Config, str], None],
 ) -> None:
     """A node runs until it is told to stop. ``limits`` are ``name=number`` (`node.api.limits`); with
     ``webhooks_to_private`` webhooks may lead into the operator's own network (`node.webhooks.addresses`).
-    The API is served by so many ``workers`` (`node.link`), or by this process where there are none.
+    The API is served by so many ``workers`` (`node.link`), or by this process where there are none. Of
+    ``storage``, below so much free space nothing new is taken, and from so much on it is again
+    (`node.disk_space`).
 
     Raises `Unusable`, or `InvariantBroken` when it cannot go on.
     """
-    os.umask(_UMASK)
+    os.umask(UMASK)
     config = load_config(directory)
     config.check_private()
     rates = read_rates(limits, default=get_default_rates(config.origin.settings.clock))
-    with hold_data_dir(config), _listen(host, port) as listener:
-        stop = _Stop()
+    marks = read_watermarks(*storage)
+    with hold_data_dir(config), listen(host, port) as listener:
+        stop = Stop()
         core = open_core(config)
-        core.on_failure = stop.ask
+        core.on_failure = lambda: stop.ask(core.failure)
         if not core.is_ready:
             # It failed before anybody could hear of it.
-            stop.ask()
+            stop.ask(core.failure)
         feed = Feed(core)
         try:
-            with _deliver(config, feed, to_private=webhooks_to_private, on_broken=stop.ask) as webhooks:
+            with (
+                watch_disk(core.disk, directory, marks),
+                _gather(config, core),
+                _deliver(config, feed, to_private=webhooks_to_private, on_broken=stop.ask) as webhooks,
+            ):
                 how = _Served(
                     config=config,
                     core=core,
@@ -116,7 +124,7 @@ def serve(
                     feed=feed,
                     webhooks=webhooks,
                     stop=stop,
-                    announce=lambda: announce(config, _get_address(listener)),
+                    announce=lambda: announce(config, get_address(listener)),
                 )
                 if workers:
                     _serve_by_workers(how, workers, listener)
@@ -137,7 +145,7 @@ class _Served(NamedTuple):
     rates: Rates
     feed: Feed
     webhooks: Webhooks
-    stop: _Stop
+    stop: Stop
     announce: Callable[[], None]
 
 
@@ -152,7 +160,7 @@ def _serve_here(how: _Served, listener: socket.socket) -> None:
         feed=how.feed,
         webhooks=how.webhooks,
     )
-    server = _Server(
+    server = Server(
         make_server_config(app), announce=how.announce, let_go=(how.core.close_intake, how.feed.close)
     )
     tame_garbage_collector()
@@ -184,6 +192,21 @@ def _serve_by_workers(how: _Served, workers: int, listener: socket.socket) -> No
 
 
 @contextmanager
+def _gather(config: Config, core: NodeCore) -> Iterator[None]:
+    """Witnesses are asked to cosign meanwhile, where the data directory names some."""
+    policy = read_witnesses(config.directory, chain=config.origin.chain)
+    if policy is None:
+        yield
+        return
+    gatherer = Gatherer(core, policy, config.directory)
+    gatherer.start()
+    try:
+        yield
+    finally:
+        gatherer.stop()
+
+
+@contextmanager
 def _deliver(
     config: Config, feed: Feed, *, to_private: bool, on_broken: Callable[[InvariantBroken], None]
 ) -> Iterator[Webhooks]:
@@ -196,104 +219,25 @@ def _deliver(
         webhooks.stop()
 
 
-class _Server(uvicorn.Server):
-    """Uvicorn, which tells when it can be reached, and lets nobody wait for a block that will not come."""
-
-    def __init__(
-        self,
-        config: uvicorn.Config,
-        *,
-        announce: Callable[[], None],
-        let_go: Sequence[Callable[[], None]],
-    ) -> None:
-        super().__init__(config)
-        self._announce = announce
-        self._let_go = let_go
-        """What ends the waiting of requests that no block would end any more."""
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Reachable from here on, and said so."""
-        await super().startup(sockets)
-        if self.started:
-            self._announce()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Submissions that wait are answered and streams ended first, so that every request can end."""
-        for end_waiting in self._let_go:
-            end_waiting()
-        await super().shutdown(sockets)
-
-
-class _Stop:
-    """What ends a node: a signal, or a promise it could not keep. Each is heard while it loads and while it
-    serves.
-
-    The server catches signals while it runs and raises them once more when it is done. They are heard here a
-    second time then, and change nothing: the node is stopping, and must finish.
-    """
-
-    def __init__(self) -> None:
-        self.failure: InvariantBroken | None = None
-        self._is_asked = False
-        self._server: uvicorn.Server | Supervisor | None = None
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._hear)
-
-    def hand_over(self, server: uvicorn.Server | Supervisor) -> bool:
-        """From here on the server is what has to stop. Whether it should start at all."""
-        self._server = server
-        return not self._is_asked
-
-    def ask(self, error: InvariantBroken | None = None) -> None:
-        """The node stops because of a fault, and says which."""
-        self.failure = self.failure or error or InvariantBroken("ENGINE_STOPPED")
-        self._is_asked = True
-        if self._server is not None:
-            self._server.should_exit = True
-
-    def _hear(self, number: int, _frame: FrameType | None) -> None:
-        if self._is_asked and self._server is None:
-            # Asked twice while it loads: loading does nothing that the next start would not do again.
-            raise SystemExit(128 + number)
-        log.info("stopping", signal=signal.Signals(number).name)
-        self._is_asked = True
-        if isinstance(self._server, Supervisor):
-            # Uvicorn catches signals by itself while it runs.
-            self._server.should_exit = True
-
-
-@contextmanager
-def _listen(host: str, port: int) -> Iterator[socket.socket]:
-    """The address is ours. Raises `Unusable`."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        listener = socket.create_server((host, port), family=family, backlog=2048)
-    except (OSError, OverflowError) as error:
-        advice = "Stop what uses it, or choose another --host or --port."
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise Unusable("ADDRESS_NOT_FREE", advice=advice, host=host, port=port, reason=reason) from None
-    with listener:
-        yield listener
-
-
-def _get_address(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
 def rebuild(directory: Path) -> Head:
     """State and look-ups are made anew from the log alone. Raises `Unusable`, or as a start does."""
-    os.umask(_UMASK)
+    os.umask(UMASK)
     config = load_config(directory)
     config.check_private()
     if isinstance(config.database, Path) and not config.database.exists():
         raise Unusable("NOTHING_TO_REBUILD", advice="Start the node once.", path=str(config.database))
     with hold_data_dir(config):
-        store = open_store(config.database, RULEBOOKS[config.origin.settings.rulebook])
+        store = open_store(config.database, CURRENT)
         store.fold.clear()
         store.close()
-        # A start makes everything folded again, and holds each leaf against it.
-        core = open_core(config)
-        head = core.head
-        core.stop()
+        # A start makes everything folded again, and holds each leaf against it. No engine is needed for it.
+        chain = open_chain(
+            config.database,
+            genesis=config.origin.leaves,
+            signer=config.open_signer("log"),
+            is_apart=True,
+        )
+        head = chain.head
+        chain.close()
+        chain.store.close()
         return head

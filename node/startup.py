@@ -12,15 +12,17 @@ Intake opens only after all of it. No step repairs anything silently.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
 import structlog
 
+from contracts.mechanics.governance_records import TRUST
 from contracts.rulebook import RULEBOOKS
-from ledger.codec import from_base64url, to_base64url
+from ledger.codec import to_base64url
 from ledger.errors import InvariantBroken
 from ledger.executor import Executor, Head, apply_genesis, get_fleeting_tables, get_resident_tables
 from ledger.genesis import Origin, read_genesis
@@ -30,16 +32,19 @@ from ledger.log.note import VerifierKey, open_note, parse_checkpoint
 from ledger.log.tiles import TILE_WIDTH, HashTree
 from ledger.rule import Rulebook
 from ledger.state import State
+from ledger.versions import pick_rulebook
 from node.audit.replay import Replay
 from node.chain import ChainKeeper, Step
 from node.checking import CheckerProcess
 from node.fold_process import FoldApart
 from node.folding import FoldWriter
+from node.log_keys import list_log_keys
 from node.storage.lookups import LookupRows
 from node.storage.place import Place
 from node.storage.store import Store, open_store
 
 log = structlog.get_logger()
+_Chain = TypeVar("_Chain", bound=ChainKeeper)
 
 
 def open_chain(
@@ -59,11 +64,7 @@ def open_chain(
     agree.
     """
     origin = read_genesis(genesis)
-    if signer.public != from_base64url(origin.settings.log_key, size=32):
-        raise InvariantBroken("LOG_KEY_DIFFERS", chain=origin.chain)
-    rulebook = RULEBOOKS.get(origin.settings.rulebook)
-    if rulebook is None:
-        raise InvariantBroken("RULEBOOK_UNKNOWN", version=origin.settings.rulebook)
+    rulebook = pick_rulebook(RULEBOOKS, origin.settings.rulebook, height=1)
     with ExitStack() as undo:
         store = open_store(place, rulebook)
         undo.callback(store.close)
@@ -74,33 +75,43 @@ def open_chain(
             if is_warm:
                 judge.warm_up()
         if is_apart and isinstance(place, Path):
-            make_writer = partial(FoldApart, store, place, rulebook.version, is_warm=is_warm)
+            make_writer = partial(FoldApart, store, place, is_warm=is_warm)
         chain = load_chain(
             store,
             origin=origin,
-            rulebook=rulebook,
             signer=signer,
             on_step=on_step,
             judge=judge,
             make_writer=make_writer,
         )
+        undo.callback(chain.close)
+        chain.check_signer()
         undo.pop_all()
     return chain
 
 
-def load_chain(
+def load_chain(store: Store, **how: Any) -> ChainKeeper:
+    """The chain of a node that signs its own checkpoints: as `load_chain_as`."""
+    return load_chain_as(ChainKeeper, store, **how)
+
+
+def load_chain_as(
+    make_chain: Callable[..., _Chain],
     store: Store,
     *,
     origin: Origin,
-    rulebook: Rulebook,
     signer: Signer,
     on_step: Step,
+    rulebooks: Mapping[int, Rulebook] = RULEBOOKS,
     judge: SignatureJudge | None = None,
     make_writer: Callable[[int], FoldWriter] | None = None,
-) -> ChainKeeper:
-    """The chain in this store, ready to go on. Raises `InvalidBlock` or `InvariantBroken` where it does not
-    hold together.
+    vouched_size: int = 0,
+) -> _Chain:
+    """The chain in this store, ready to go on; ``vouched_size`` leaves are vouched for by another checkpoint
+    than the stored one. Raises `InvalidBlock` or `InvariantBroken` where it does not hold together, or goes
+    on under a version of the rules that this program does not know.
     """
+    rulebook = pick_rulebook(rulebooks, origin.settings.rulebook, height=1)
     # Before anything folded is read: an earlier process that died may have left a writer behind.
     claim = store.fold.claim()
     if store.log.size == 0:
@@ -122,13 +133,15 @@ def load_chain(
     if store.fold.read_mark() is None:
         apply_genesis(state, origin, rulebook)
         store.fold.fold(size=len(origin.leaves), changes=state.commit().records, lookups=LookupRows())
-    executor = Executor(state=state, origin=origin, rulebook=rulebook, judge=judge)
-    _check_fold(store, executor.head, origin, signed_size=note[0] if note else len(origin.leaves))
+    executor = Executor(state=state, origin=origin, rulebooks=rulebooks, judge=judge)
+    signed_size = max(note[0] if note else len(origin.leaves), vouched_size)
+    _check_fold(store, executor.head, origin, signed_size=signed_size)
     tree = _restore_tree(store)
     if note:
-        _check_note(note[1], tree=tree, origin=origin, signer=signer)
+        records = [record for _, record in state.list_remembered(TRUST)]
+        _check_note(note[1], tree=tree, origin=origin, keys=list_log_keys(records, origin))
     _check_unsigned(store, tree, first=note[0] if note else 0)
-    chain = ChainKeeper(
+    chain = make_chain(
         store=store,
         origin=origin,
         executor=executor,
@@ -171,9 +184,9 @@ def _restore_tree(store: Store) -> HashTree:
     )
 
 
-def _check_note(text: str, *, tree: HashTree, origin: Origin, signer: Signer) -> None:
-    """The stored checkpoint is ours and the tree has its root at its size."""
-    opened = open_note(text, [VerifierKey.for_log(origin.chain, signer.public)])
+def _check_note(text: str, *, tree: HashTree, origin: Origin, keys: Iterable[bytes]) -> None:
+    """The stored checkpoint is this log's and the tree has its root at its size."""
+    opened = open_note(text, [VerifierKey.for_log(origin.chain, key) for key in keys])
     checkpoint = parse_checkpoint(opened.body)
     root = merkle.compute_subtree_root(first=0, end=checkpoint.size, node=tree.node)
     if checkpoint.origin != origin.chain or root != checkpoint.root:
@@ -199,6 +212,7 @@ def _replay_tail(chain: ChainKeeper) -> None:
     replay = Replay.resume(_read_from(store, first), origin=chain.origin, executor=chain.executor)
     for block in replay:
         chain.take_up(block.executed, block.recorded.transactions, block.changes)
+        chain.check_rulebook()
         chain.fold_if_due()
     chain.show_head()
     if chain.head.size > first:

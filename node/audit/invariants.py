@@ -8,7 +8,8 @@ every row.
 - nothing came back that was not taken: refunds and returns stay within their originals;
 - the points of a program's accounts are its supply, and both are what its system accounts say was issued less
   what was taken;
-- what everybody owes and is owed sums to zero, and each position is the sum of the pairs it is part of.
+- what everybody owes and is owed sums to zero, and each position is the sum of the pairs it is part of;
+- what windows add up to (`node.audit.settled`).
 
 An invariant that does not hold after a good replay is a fault of the rules, not of this ledger's keepers; an
 auditor wants to hear of it all the same.
@@ -26,6 +27,7 @@ from ledger.outcome import Lot
 from ledger.posting import INTO_SUPPLY, SYSTEM_ACCOUNTS, Account, add_lot, get_account_key
 from ledger.state import State
 from ledger.totals import ACCOUNT_TABLE, DEBIT_TABLE, OWED_TABLE, POSITION_TABLE, SUPPLY_TABLE, TALLY_TABLE
+from node.audit.settled import verify_settlement
 
 
 def verify_invariants(state: State) -> None:
@@ -34,19 +36,20 @@ def verify_invariants(state: State) -> None:
     _check_holds(state)
     _check_originals(state)
     tallies = _sum_tallies(state)
-    supplies = Counter(dict(state.rows(SUPPLY_TABLE)))
+    supplies = Counter(dict(state.list_records(SUPPLY_TABLE)))
     for program in sorted(points.keys() | tallies.keys() | supplies.keys()):
         sums = (points[program], tallies[program], supplies[program])
         if len(set(sums)) != 1:
             told = dict(zip(("accounts", "tallies", "supply"), sums, strict=True))
             raise InvalidBlock("POINTS_NOT_CONSERVED", expected="three equal sums", found={program: told})
     _check_positions(state)
+    verify_settlement(state)
 
 
 def _sum_accounts(state: State) -> Counter[str]:
     """Points by program over all accounts, each of which adds up itself."""
     points: Counter[str] = Counter()
-    for key, account in state.rows(ACCOUNT_TABLE):
+    for key, account in state.list_records(ACCOUNT_TABLE):
         fault = _find_fault(account)
         if fault is not None:
             raise InvalidBlock("ACCOUNT_BROKEN", expected=fault, found=f"{key}: {account}")
@@ -83,15 +86,15 @@ def _check_holds(state: State) -> None:
     """What accounts and issuers have set aside is what open holds name."""
     held: dict[str, tuple[Lot, ...]] = {}
     reserved: Counter[str] = Counter()
-    for key, hold in state.rows(HOLD):
+    for key, hold in state.list_records(HOLD):
         _add_hold(held, reserved, hold, program=key.split("|")[3], state=state)
-    for key, account in state.rows(ACCOUNT_TABLE):
+    for key, account in state.list_records(ACCOUNT_TABLE):
         found = held.pop(key, ())
         if account.held != found:
             raise InvalidBlock("HOLDS_DIFFER", expected=found, found=f"{key}: {account.held}")
     if held:
         raise InvalidBlock("HOLDS_DIFFER", expected=held, found="no such account")
-    for issuer, exposure in state.rows(EXPOSURE):
+    for issuer, exposure in state.list_records(EXPOSURE):
         if exposure.held != reserved.pop(issuer, 0):
             raise InvalidBlock(
                 "RESERVE_DIFFERS", expected="what open holds need", found=f"{issuer}: {exposure}"
@@ -113,12 +116,12 @@ def _add_hold(
 
 def _check_originals(state: State) -> None:
     """No more came back than there was."""
-    for key, spent in state.rows(SPENT):
+    for key, spent in state.list_records(SPENT):
         if not 0 <= spent.refunded <= sum(lot.points for lot in spent.lots):
             raise InvalidBlock(
                 "REFUNDED_ABOVE_ORIGINAL", expected="at most all of it", found=f"{key}: {spent}"
             )
-    for key, earned in state.rows(EARNED):
+    for key, earned in state.list_records(EARNED):
         if not 0 <= earned.returned <= earned.amount:
             raise InvalidBlock(
                 "RETURNED_ABOVE_ORIGINAL", expected="at most all of it", found=f"{key}: {earned}"
@@ -128,7 +131,7 @@ def _check_originals(state: State) -> None:
 def _sum_tallies(state: State) -> Counter[str]:
     """Points by program that system accounts say are outstanding."""
     outstanding: Counter[str] = Counter()
-    for key, points in state.rows(TALLY_TABLE):
+    for key, points in state.list_records(TALLY_TABLE):
         program, _, name = key.rpartition("|")
         if name not in SYSTEM_ACCOUNTS or points < 0:
             raise InvalidBlock(
@@ -140,13 +143,13 @@ def _sum_tallies(state: State) -> Counter[str]:
 
 def _check_positions(state: State) -> None:
     """Positions sum to zero; each is the sum of what is owed between pairs, and so are debits."""
-    positions: dict[str, Any] = dict(state.rows(POSITION_TABLE))
+    positions: dict[str, Any] = dict(state.list_records(POSITION_TABLE))
     total = sum(positions.values())
     if total:
         raise InvalidBlock("POSITIONS_NOT_ZERO", expected=0, found=total)
     owed: Counter[str] = Counter()
     debits: Counter[str] = Counter()
-    for key, micros in state.rows(OWED_TABLE):
+    for key, micros in state.list_records(OWED_TABLE):
         source, destination, _ = key.split("|")
         owed[source] -= micros
         debits[source] += micros
@@ -156,6 +159,6 @@ def _check_positions(state: State) -> None:
             raise InvalidBlock(
                 "POSITION_NOT_OWED", expected=owed[name], found=f"{name}: {positions.get(name)}"
             )
-    found = dict(state.rows(DEBIT_TABLE))
+    found = dict(state.list_records(DEBIT_TABLE))
     if found != dict(debits):
         raise InvalidBlock("DEBITS_DIFFER", expected=dict(debits), found=found)

@@ -46,6 +46,7 @@ class Replay:
         self._executor = executor
         self.origin = origin
         self.rulebook = executor.rulebook
+        """Of the first block to come. Tables and messages are every version's."""
         self.state = executor.state
         head = executor.head
         self.size = head.size
@@ -56,7 +57,7 @@ class Replay:
                 ahead=ahead,
                 size=head.size,
                 height=head.height,
-                message_type=executor.rulebook.message_type,
+                message_type=self.rulebook.message_type,
             )
         )
         """The blocks to come. Whoever looks at them earlier puts an iterator over the same ones here."""
@@ -84,7 +85,7 @@ class Replay:
             iterator,
             ahead=ahead,
             origin=origin,
-            executor=Executor(state=state, origin=origin, rulebook=rulebook, judge=judge),
+            executor=Executor(state=state, origin=origin, rulebooks=rulebooks, judge=judge),
         )
 
     @classmethod
@@ -116,7 +117,8 @@ class Replay:
                 recorded.transactions, time=closing.time, engine_height=engine_height
             )
         except CommonpointError as error:
-            # Time that runs backwards, or a promise of the core that these transactions break.
+            # Time that runs backwards, a version of the rules that this program does not know, or a promise
+            # of the core that these transactions break.
             raise InvalidBlock(
                 error.code, expected="a block that can be executed", found=str(error), index=recorded.first
             ) from None

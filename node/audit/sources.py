@@ -91,7 +91,7 @@ class HttpSource:
 
     def read_checkpoint(self) -> str:
         """The newest signed checkpoint."""
-        data = self._fetch("checkpoint", NOTE_CHARACTERS_MAX)
+        data = self.fetch("checkpoint", NOTE_CHARACTERS_MAX)
         note = "" if data is None else data.decode("utf-8", "replace")
         # How far to read ahead. Nothing more hangs on it, so nothing has to be verified for it.
         with contextlib.suppress(Unverified):
@@ -121,13 +121,13 @@ class HttpSource:
 
     def _ask(self, path: str, bytes_max: int) -> None:
         if path not in self._ahead:
-            self._ahead[path] = self._pool.submit(self._fetch, path, bytes_max)
+            self._ahead[path] = self._pool.submit(self.fetch, path, bytes_max)
 
     def _take(self, path: str, bytes_max: int) -> bytes | None:
         asked = self._ahead.pop(path, None)
-        return self._fetch(path, bytes_max) if asked is None else asked.result()
+        return self.fetch(path, bytes_max) if asked is None else asked.result()
 
-    def _fetch(self, path: str, bytes_max: int) -> bytes | None:
+    def fetch(self, path: str, bytes_max: int) -> bytes | None:
         """The body under a path, or None where there is nothing. Raises `SourceUnavailable`."""
         url = f"{self._url}/{path}"
         try:

@@ -130,7 +130,7 @@ class StoredComparison:
         for table in self._tables:
             self.records += compare_table(
                 table,
-                self._state.rows(table),
+                self._state.list_records(table),
                 self._stored.list_records(table),
                 size,
                 may_be_gone=self._judge_age(table, head.time),

@@ -25,7 +25,6 @@ Opening = Callable[[], AbstractContextManager[LeafSource]]
 class Terms(NamedTuple):
     """What a worker is told about the ledger first."""
 
-    rulebook: int
     size: int
     signed_size: int
     has_partial_tiles: bool

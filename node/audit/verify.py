@@ -29,7 +29,6 @@ from functools import partial
 from time import perf_counter
 from typing import Final, NamedTuple
 
-from ledger.codec import from_base64url
 from ledger.errors import InvalidBlock, InvariantBroken, Refused, Unverified
 from ledger.executor import make_tables
 from ledger.genesis import Origin
@@ -166,7 +165,6 @@ class _Audit:
         comparison = self._compare_stored(replay, claimed.size)
         tree = BundleTree(source, size=size, signed_size=claimed.size)
         terms = Terms(
-            rulebook=replay.rulebook.version,
             size=size,
             signed_size=claimed.size,
             has_partial_tiles=source.has_partial_tiles,
@@ -273,9 +271,8 @@ def _find_public(state: State, key: str) -> str | None:
 
 
 def derive_policy(origin: Origin) -> Policy:
-    """The policy of epoch 0, which follows from the genesis alone: its log key, no witnesses."""
-    public = from_base64url(origin.settings.log_key, size=32)
-    return Policy.for_log(VerifierKey.for_log(origin.chain, public))
+    """The policy of epoch 0, which follows from the genesis alone: its log keys, no witnesses."""
+    return Policy.for_logs(VerifierKey.for_log(origin.chain, key) for key in origin.log_keys)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import threading
 from contextlib import nullcontext
 from queue import SimpleQueue
 
-from contracts.rulebook import RULEBOOKS
+from contracts.rulebook import CURRENT
 from ledger.errors import CommonpointError, InvalidBlock
 from node.audit.preparing import Bundle, Irregular, Preparer
 from node.audit.sources import LeafSource, SourceUnavailable
@@ -41,7 +41,7 @@ class Worker:
         self._terms = terms
         self._source = source
         self._preparer = Preparer(
-            RULEBOOKS[terms.rulebook].message_type,
+            CURRENT.message_type,
             signed_size=terms.signed_size,
             has_partial_tiles=terms.has_partial_tiles,
         )

@@ -50,19 +50,27 @@ class LogStore:
 
         It must: SQLite would accept the next block after a failed sync.
         """
-        if block.first != self.size:
-            raise InvariantBroken("APPEND_OUT_OF_PLACE", expected=self.size, found=block.first)
+        self.append_blocks([block], tiles)
+
+    def append_blocks(self, blocks: Sequence[ExecutedBlock], tiles: Sequence[FullTile]) -> None:
+        """These neighbouring blocks are durable together, or none of them is: as `append`."""
+        end = self.size
+        for block in blocks:
+            if block.first != end:
+                raise InvariantBroken("APPEND_OUT_OF_PLACE", expected=end, found=block.first)
+            end = block.head.size
         with self._database.begin() as connection:
-            self._write_leaves(connection, block.first, block.leaves)
-            self._run(
-                connection,
-                "INSERT INTO block (last, height, time) VALUES (?, ?, ?)",
-                block.head.size - 1,
-                block.head.height,
-                block.time,
-            )
+            self._write_leaves(connection, self.size, [leaf for block in blocks for leaf in block.leaves])
+            for block in blocks:
+                self._run(
+                    connection,
+                    "INSERT INTO block (last, height, time) VALUES (?, ?, ?)",
+                    block.head.size - 1,
+                    block.head.height,
+                    block.time,
+                )
             self._write_tiles(connection, tiles)
-        self.size = block.head.size
+        self.size = end
 
     def check_read_back(self, first: int, leaves: Sequence[bytes]) -> None:
         """What was appended reads back as the very bytes whose hashes are about to be signed.

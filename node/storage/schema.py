@@ -17,7 +17,11 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Table, Text
 from sqlalchemy.types import TypeEngine
 
-SCHEMA_VERSION: Final = 3
+LOG_VERSION: Final = 3
+VIEWS_VERSION: Final = 4
+"""Which tables there are and how they are read, of the log and of the views. Views of an older version may be
+deleted: the next start makes them again.
+"""
 SEGMENT_BITS: Final = 20
 """Look-ups are keyed by index >> 20 first."""
 

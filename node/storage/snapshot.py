@@ -23,7 +23,7 @@ from node.audit.sources import SourceUnavailable
 from node.storage.moment import open_moment
 from node.storage.packing import unpack
 from node.storage.place import Place
-from node.storage.schema import SCHEMA_VERSION, SEGMENT_BITS
+from node.storage.schema import LOG_VERSION, SEGMENT_BITS, VIEWS_VERSION
 
 _LOOKUPS: Final = {
     HISTORY: ("history", "entry, member, program"),
@@ -52,10 +52,13 @@ class Snapshot:
             raise
 
     def _check_version(self) -> None:
-        for mark in (self._views_mark, self._log_mark) if self.has_views else (self._log_mark,):
-            version = self._get(f"SELECT value FROM {mark} WHERE name = 'schema'")
-            if version != SCHEMA_VERSION:
-                raise SourceUnavailable("SCHEMA_VERSION", expected=SCHEMA_VERSION, found=version)
+        marks = {self._log_mark: LOG_VERSION}
+        if self.has_views:
+            marks[self._views_mark] = VIEWS_VERSION
+        for mark, version in marks.items():
+            found = self._get(f"SELECT value FROM {mark} WHERE name = 'schema'")
+            if found != version:
+                raise SourceUnavailable("SCHEMA_VERSION", expected=version, found=found)
 
     def __enter__(self) -> Self:
         return self

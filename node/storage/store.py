@@ -21,7 +21,7 @@ from node.storage.fold import FoldStore
 from node.storage.log import LogStore
 from node.storage.lookups import Lookups
 from node.storage.place import Place, PostgresqlPlace
-from node.storage.schema import SCHEMA_VERSION, Schema
+from node.storage.schema import LOG_VERSION, VIEWS_VERSION, Schema
 from node.storage.sqlite import SqliteDatabase
 from node.storage.sweep import Sweep
 
@@ -37,22 +37,22 @@ class Store:
         schema = Schema(self.tables)
         self._databases: list[Database] = []
         try:
-            self.log = LogStore(self._open(open_log, schema.log), schema)
-            views = self._open(open_views, schema.views)
+            self.log = LogStore(self._open(open_log, schema.log, LOG_VERSION), schema)
+            views = self._open(open_views, schema.views, VIEWS_VERSION)
         except BaseException:
             self._dispose()
             raise
         self.fold = FoldStore(views, schema, self.tables, Sweep(rulebook.retention))
         self.lookups = Lookups(views)
 
-    def _open(self, open_database: _Open, tables: MetaData) -> Database:
+    def _open(self, open_database: _Open, tables: MetaData, version: int) -> Database:
         """A database whose tables are there, and of the version this program knows."""
         database = open_database()
         self._databases.append(database)
-        database.create(tables, version=SCHEMA_VERSION)
+        database.create(tables, version=version)
         found = database.read_mark(SCHEMA_MARK)
-        if found != SCHEMA_VERSION:
-            raise InvariantBroken("SCHEMA_VERSION", expected=SCHEMA_VERSION, found=found, file=database.name)
+        if found != version:
+            raise InvariantBroken("SCHEMA_VERSION", expected=version, found=found, file=database.name)
         return database
 
     def close(self) -> None:

@@ -28,22 +28,24 @@ def put(state, table, key, record):
 
 def pick(state, table):
     """A record that is neither nothing nor alone."""
-    rows = [(key, record) for key, record in state.rows(table) if record]
+    rows = [(key, record) for key, record in state.list_records(table) if record]
     assert len(rows) > 1
     return rows[0]
 
 
 def with_two_lots(state):
-    return next((key, account) for key, account in state.rows("account") if len(account.lots) > 1)
+    return next((key, account) for key, account in state.list_records("account") if len(account.lots) > 1)
 
 
 def with_a_hold(state):
-    return next((key, account) for key, account in state.rows("account") if account.held)
+    return next((key, account) for key, account in state.list_records("account") if account.held)
 
 
 def without_a_hold(state):
     return next(
-        (key, account) for key, account in state.rows("account") if not (account.held or account.cooling)
+        (key, account)
+        for key, account in state.list_records("account")
+        if not (account.held or account.cooling)
     )
 
 
@@ -59,17 +61,17 @@ def hold_what_no_hold_names(state):
 
 
 def lose_a_hold(state):
-    key = next(key for key, hold in state.rows("hold") if hold.lots)
+    key = next(key for key, hold in state.list_records("hold") if hold.lots)
     put(state, "hold", key, None)
 
 
 def reserve_too_little(state):
-    key, exposure = next((key, each) for key, each in state.rows("exposure") if each.held)
+    key, exposure = next((key, each) for key, each in state.list_records("exposure") if each.held)
     put(state, "exposure", key, replace(exposure, held=exposure.held - 1))
 
 
 def reserve_for_nothing(state):
-    key = next(key for key, each in state.rows("exposure") if each.held)
+    key = next(key for key, each in state.list_records("exposure") if each.held)
     put(state, "exposure", key, None)
 
 
@@ -129,7 +131,9 @@ def issue_without_a_word(state):
 
 
 def forget_an_issue(state):
-    key, points = next((key, points) for key, points in state.rows("tally") if key.endswith("issued.home"))
+    key, points = next(
+        (key, points) for key, points in state.list_records("tally") if key.endswith("issued.home")
+    )
     put(state, "tally", key, points - 1)
 
 
@@ -147,7 +151,7 @@ def be_owed_by_nobody(state):
 
 
 def shift_a_debt(state):
-    (one, first), (other, second) = list(state.rows("position"))[:2]
+    (one, first), (other, second) = list(state.list_records("position"))[:2]
     put(state, "position", one, first + 1)
     put(state, "position", other, second - 1)
 

@@ -155,7 +155,7 @@ def test_no_genesis_is_no_ledger(history):
 
 def test_an_unknown_rulebook_is_not_guessed(history):
     with pytest.raises(InvalidBlock) as caught:
-        Replay.begin(history.leaves, rulebooks={2: RULEBOOKS[1]})
+        Replay.begin(history.leaves, rulebooks={2: RULEBOOKS[2]})
     assert (caught.value.check, caught.value.index) == ("RULEBOOK_UNKNOWN", 0)
 
 
@@ -166,7 +166,7 @@ def test_a_replay_goes_on_from_a_known_state(history):
     resumed = Replay.resume(
         history.leaves[half:],
         origin=whole.origin,
-        executor=Executor(state=copy_state(whole), origin=whole.origin, rulebook=whole.rulebook),
+        executor=Executor(state=copy_state(whole), origin=whole.origin, rulebooks=RULEBOOKS),
     )
     assert resumed.size == half
     for ours, other in zip(blocks, resumed, strict=True):
@@ -180,7 +180,7 @@ def copy_state(replay):
     state = State(tables)
     state.begin()
     for table in tables:
-        for key, record in replay.state.rows(table):
+        for key, record in replay.state.list_records(table):
             state.put(table, key, record)
     state.commit()
     return state

@@ -23,7 +23,7 @@ def eager(monkeypatch):
 
 def replay_with(checker, leaves, *, find_public=None):
     replay = Replay.begin(leaves)
-    known = dict(replay.state.rows("key"))
+    known = dict(replay.state.list_records("key"))
     replay.blocks = checker.read_ahead(
         replay.blocks,
         chain=replay.origin.chain,

@@ -93,7 +93,7 @@ def test_one_bit_in_any_file_is_found(mirror):
 
 
 @pytest.mark.parametrize(
-    ("part", "index"), [("tile/entries/001", 256), ("tile/0/002", 512), ("tile/1/000.p/3", 0)]
+    ("part", "index"), [("tile/entries/001", 256), ("tile/0/002", 512), ("tile/1/000.p/4", 0)]
 )
 def test_a_file_that_is_not_there_is_bad(mirror, part, index):
     del mirror.files[mirror.find(part)]

@@ -32,7 +32,7 @@ def test_what_a_node_wrote_is_good_to_the_last_record(history, directory):
     assert report.is_good, report.first_bad
     assert report.size == len(history.leaves)
     # What time alone turns down leaves the store with a fold; all else is there.
-    kept = {table: len(history.state.rows(table)) for table in TABLES}
+    kept = {table: len(history.state.list_records(table)) for table in TABLES}
     swept = kept["nonce"] + kept["transaction"]
     assert sum(kept.values()) - swept <= report.records <= sum(kept.values())
     assert report.rows > report.operations
@@ -49,7 +49,7 @@ def test_an_audit_changes_no_byte_of_the_database(directory):
 
 
 def tables_in(history):
-    return [table for table in TABLES if history.state.rows(table)]
+    return [table for table in TABLES if history.state.list_records(table)]
 
 
 def test_the_history_fills_the_tables(history):

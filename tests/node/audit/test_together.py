@@ -120,7 +120,7 @@ def go_on(alliance, *, gullible):
     if gullible:
         executor = alliance.executor
         alliance.executor = Executor(
-            state=executor.state, origin=alliance.origin, rulebook=executor.rulebook, judge=Gullible()
+            state=executor.state, origin=alliance.origin, rulebooks=executor.rulebooks, judge=Gullible()
         )
     index = len(alliance.leaves) + 1
     outcome = alliance.ask(PETROL, spend_elsewhere(alliance, signer=SeedSigner(bytes(32))))

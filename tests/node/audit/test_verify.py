@@ -237,4 +237,4 @@ def test_the_state_that_comes_out_is_the_one_the_history_made(history):
     replay = Replay.begin(history.leaves)
     assert sum(1 for _ in replay) == history.executor.head.height
     for table in make_tables(replay.rulebook):
-        assert replay.state.rows(table) == history.state.rows(table), table
+        assert replay.state.list_records(table) == history.state.list_records(table), table

@@ -50,6 +50,7 @@ from tests.contracts.cast import (
     member_id,
 )
 from tests.contracts.letters import make_nonce, sign_consent
+from tests.node.audit.governed import close_windows, govern
 
 LOG_SIGNER = make_signer("log")
 GUESTS = [member_id(10_000 + number) for number in range(40)]
@@ -57,7 +58,7 @@ GUESTS = [member_id(10_000 + number) for number in range(40)]
 
 def write_history(days: int = 12) -> Alliance:
     """The small alliance after so many days of trade, a quiet half-year, and the day after it."""
-    alliance = Alliance().open()
+    alliance = Alliance(version=1).open()
     alliance.must(FRESH, *[Enrol(member=guest) for guest in GUESTS])
     alliance.must(OPERATOR, SetParameter(effective_height=40, parameter="due_entries_max", value=16))
     for day in range(days):
@@ -68,6 +69,8 @@ def write_history(days: int = 12) -> Alliance:
     for day in range(3):
         trade(alliance, 1000 + day)
         alliance.wait(days=1)
+    govern(alliance)
+    close_windows(alliance)
     undo(alliance)
     return alliance
 
