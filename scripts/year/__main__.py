@@ -2,8 +2,9 @@
 
 1. The purchases are read, a ledger is begun with seeded keys, a node is started on it. 2. The year is told.
 3. The node is asked for the totals, and stopped. 4. With no node running, one receipt and then the whole
-history are verified. 5. The summary is written, and without `--once` the node runs again for whoever wants to
-look.
+history are verified; what the alliance settled and decided is read from the log, each window's statement
+worked out again, and the year-end statement exported. 5. The summary is written, and without `--once` the
+node runs again for whoever wants to look.
 
 Exit status: 0 all is good, 1 something was found that is not, 2 it could not be run, 130 it was interrupted.
 """
@@ -31,13 +32,18 @@ from ledger.log.note import Checkpoint
 from merchant_sdk import CommonpointError as MerchantError
 from merchant_sdk import Receipt
 from node.config import POLICY_FILE, Config
-from scripts.year import report
+from scripts.year import minutes, report
 from scripts.year.alliance import CURRENCY, SUPERMARKET, get_departments
+from scripts.year.chronicle import read_chronicle
 from scripts.year.drive import Driver, Told, run
+from scripts.year.exports import export_statements
+from scripts.year.ledgerbook import StatementDisagrees
 from scripts.year.node_process import NodeFailed, NodeProcess, choose_port, issue_token, make_data_dir
 from scripts.year.proof import NotGood, Verified, read_checkpoint, read_results, verify_offline
 from scripts.year.purchases import Purchase, load_purchases
-from scripts.year.results import Results, encode_summary
+from scripts.year.recounted import Year
+from scripts.year.results import Results
+from scripts.year.summary import encode_summary
 
 PORT: Final = 8710
 RECEIPT_FILE: Final = "receipt.json"
@@ -56,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         console.print("\nstopped")
         return 130
-    except NotGood as error:
+    except (NotGood, StatementDisagrees) as error:
         console.print(f"\n[bold red]NOT GOOD[/bold red] {error}")
         return 1
     except (CommonpointError, MerchantError, NodeFailed, httpx2.HTTPError, OSError) as error:
@@ -110,15 +116,16 @@ def _demonstrate(console: Console, directory: Path, options: argparse.Namespace)
     with NodeProcess(directory) as node:
         told = _tell_year(console, node.address, config, purchases)
         checkpoint = read_checkpoint(node.address, policy=config.policy)
-        results = read_results(node.address, auditor_token=issue_token(config, "auditor"))
+        results = read_results(node.address, auditor_token=issue_token(config, "auditor"), prices=told.prices)
     report.show_merchants(console, results, currency=CURRENCY)
     console.print()
     report.show_bilateral(console, results, currency=CURRENCY)
     if told.receipt is not None:
         _show_receipt(console, directory, told.receipt.data)
     verified = _verify(console, directory, told, checkpoint)
+    year = _close_year(console, directory, results)
     if options.summary is not None:
-        _write_summary(options.summary, checkpoint, verified, results)
+        _write_summary(options.summary, checkpoint, verified, results, year)
     console.print(f"\nEverything above took {time.monotonic() - began:,.0f} s.")
     if not options.once:
         _keep_running(console, directory, config, told)
@@ -190,7 +197,7 @@ def _verify(console: Console, directory: Path, told: Told, checkpoint: Checkpoin
         raise NotGood(f"{verified.size} leaves were verified, but {checkpoint.size} were signed for")
     facts = {
         "operations": f"{verified.operations:,} executed again, byte for byte the same "
-        f"({verified.operations - told.operations:,} of them by blocks: points and holds that lapsed)",
+        f"({verified.operations - told.operations:,} of them by blocks: what lapsed, was cut or enacted)",
         "leaves": f"{verified.size:,}",
         "took": f"{verified.seconds:,.1f} s ({verified.operations_per_second:,} operations a second)",
     }
@@ -198,7 +205,33 @@ def _verify(console: Console, directory: Path, told: Told, checkpoint: Checkpoin
     return verified
 
 
-def _write_summary(path: Path, checkpoint: Checkpoint, verified: Verified, results: Results) -> None:
+def _close_year(console: Console, directory: Path, results: Results) -> Year:
+    """Step 4, the alliance: its windows, votes and payments, from the log alone. Raises `NotGood`."""
+    year = read_chronicle(directory)
+    try:
+        balances = year.compute_balances()
+    except ValueError as error:
+        raise NotGood(str(error)) from None
+    for name, row in results.rows.items():
+        stated = balances[name].net if name in balances else 0
+        if row.net_position_micros != stated:
+            raise NotGood(f"{name}: the windows come to {stated}, the ledger to {row.net_position_micros}")
+    minutes.show_minutes(console, year, currency=CURRENCY)
+    last = year.weeks[-1]
+    console.print()
+    minutes.show_last_statement(console, last, currency=CURRENCY)
+    exported = export_statements(directory, window=last.statement.window, digest=last.digest)
+    facts = {name: f"{size:,} bytes" for name, size in exported.sizes.items()}
+    if exported.missing:
+        facts["not written"] = f"{', '.join(exported.missing)}: needs pip install 'commonpoint[statements]'"
+    facts["in"] = str(exported.folder)
+    report.show_facts(console, "Exported with commonpoint settlement statement", facts)
+    return year
+
+
+def _write_summary(
+    path: Path, checkpoint: Checkpoint, verified: Verified, results: Results, year: Year
+) -> None:
     """Step 5."""
     summary = encode_summary(
         chain=checkpoint.origin,
@@ -206,6 +239,7 @@ def _write_summary(path: Path, checkpoint: Checkpoint, verified: Verified, resul
         size=checkpoint.size,
         operations=verified.operations,
         results=results,
+        year=year,
     )
     path.write_bytes(summary)
 
@@ -230,6 +264,7 @@ def _make_requests(address: str, config: Config, receipt: Receipt | None) -> lis
             f"TOKEN=$({command} key token --data {data} --role auditor --minutes 60)",
         ),
         ("Who is owed what", f"curl -s {bearer} {address}/v1/positions"),
+        ("The year's windows, newest first", f"curl -s {bearer} {address}/v1/windows"),
     ]
     if receipt is not None:
         member = receipt.message.member

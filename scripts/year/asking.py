@@ -15,7 +15,7 @@ from contracts.messages import Capture, Earn, Gift, Hold, Redeem, Refund, Releas
 from ledger.calendar import get_day
 from merchant_sdk import Quote, Wallet
 from merchant_sdk.requests import make_enrol, make_exchange
-from scripts.year.alliance import TERMS, UTC_OFFSET_MINUTES
+from scripts.year.alliance import UTC_OFFSET_MINUTES
 from scripts.year.desk import Wallets
 from scripts.year.later import HOLD_MILLIS, Later, is_over
 from scripts.year.story import MICROS_PER_CENT, Household, Present, Spending, Visit
@@ -73,8 +73,19 @@ def make_end(later: Later, *, time: int) -> list[Any]:
             "program": spending.program,
         }
         messages.append(Capture(points=captured, **named) if captured else Release(**named))
-    unspent = (spending.points - captured) * TERMS[spending.program].par_redeem
+    unspent = spending.micros - spending.micros // spending.points * captured
     return messages + _make_earnings(visit, amount=visit.net_micros + unspent)
+
+
+def make_payment(later: Later) -> list[Any]:
+    """What a purchase earns that was paid in money after all: all of it, or what the points were to pay."""
+    visit = later.visit
+    spending = visit.spending
+    if spending is None:
+        return []
+    if visit.is_held:
+        return _make_earnings(visit, amount=visit.net_micros + spending.micros)
+    return _make_earnings(visit._replace(reference=f"{visit.reference}-m"), amount=spending.micros)
 
 
 def make_return(later: Later, *, time: int) -> list[Any]:

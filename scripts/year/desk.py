@@ -1,16 +1,18 @@
-"""A merchant's desk: what happened at its tills in an hour, sent through its own SDK client and proven.
+"""A participant's desk: what it asks of the ledger, sent through its own SDK client and proven.
 
-Each merchant has a client of its own, with its own keys and nobody else's. Households have wallets: they sign
+Each has a client of its own, with its own keys and nobody else's. Households have wallets: they sign
 for their key when they are enrolled, show a points code where they pay with points away from home, and agree
 to each exchange. Whatever a desk returns has been verified by the SDK against the chain that was pinned.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from merchant_sdk import AsyncMerchant, Committed, Quote, Wallet
-from scripts.year.alliance import KEY_PURPOSES, SERIES, derive, derive_text, get_seed
+from merchant_sdk import AsyncMerchant, Committed, Quote, Statement, Wallet
+from scripts.year import ledgerbook
+from scripts.year.alliance import KEY_PURPOSES, SERIES, TERMS, derive, derive_text, get_seed
 from scripts.year.story import Household, Visit
 
 _LIFETIME_MILLIS: Final = 600_000
@@ -61,17 +63,53 @@ class _Drawn:
 
 
 class Desk:
-    """One merchant at the ledger."""
+    """One participant at the ledger."""
 
-    def __init__(self, merchant: str, url: str, *, chain: str) -> None:
-        self.merchant = merchant
+    def __init__(
+        self,
+        participant: str,
+        url: str,
+        *,
+        chain: str,
+        clock: Callable[[], int],
+        keys: Mapping[str, Any] | None = None,
+    ) -> None:
+        """``keys`` by purpose, where they are not the seeded ones."""
+        self.participant = participant
+        self._own = ledgerbook.OwnLines(participant)
+        self._asked = 0
         self.shop = AsyncMerchant(
-            merchant,
+            participant,
             url,
-            keys={purpose: get_seed(merchant, purpose) for purpose in KEY_PURPOSES},
+            keys=keys or {purpose: get_seed(participant, purpose) for purpose in KEY_PURPOSES},
             chain=chain,
-            program=merchant,
+            program=participant if participant in TERMS else None,
+            clock=clock,
+            ids=self._make_id,
+            # Each call is a transaction of its own: how many there are must not depend on who is quick.
+            group_messages=1,
         )
+
+    def _make_id(self) -> str:
+        self._asked += 1
+        return derive_text("call", self.participant, self._asked)
+
+    def note(self, result: Committed[Any]) -> None:
+        """An answer is in our books."""
+        self._own.add(result)
+
+    async def read_statement(self, window: int) -> Statement:
+        """A window's statement, verified by the SDK, and held to what our own tills were told.
+
+        Raises `StatementDisagrees`.
+        """
+        statement = await self.shop.statement(window)
+        self._own.close(statement)
+        return statement
+
+    def get_example(self, source: str) -> ledgerbook.Order | None:
+        """An order of the window closed last whose points this issuer has to pay us for."""
+        return self._own.examples.get((source, self.participant, "redeem"))
 
     async def submit(self, order: Order, *, time: int) -> list[Committed[Any]]:
         """The proven results of an order, in its block at ``time``, one a message."""

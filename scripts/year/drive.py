@@ -2,7 +2,8 @@
 
 In each hour every merchant with something to ask submits it, all of them at once. When all of it waits at the
 node, the clearing house has the block cut; then each merchant proves its answer, and the households learn
-what they have. Only then does the next hour begin, so what is in a block depends on nobody's speed.
+what they have. Then the alliance sees to its own affairs (`scripts.year.affairs`), and only then does the
+next hour begin.
 """
 
 from __future__ import annotations
@@ -12,9 +13,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, Final, NamedTuple
-
-import httpx2
-import msgspec
 
 from contracts.messages import (
     Capture,
@@ -29,14 +27,16 @@ from contracts.messages import (
 )
 from contracts.messages.reject_codes import OK
 from merchant_sdk import Committed, Receipt
-from scripts.year.alliance import BEGINS, TERMS, make_opening
-from scripts.year.asking import make_end, make_enrolments, make_messages, make_return
+from scripts.year.affairs import Affairs
+from scripts.year.alliance import BEGINS, OPERATOR, SUPERMARKET, TERMS, make_opening
+from scripts.year.asking import make_end, make_enrolments, make_messages, make_payment, make_return
+from scripts.year.blocks import Blocks, Clearing
 from scripts.year.book import Book, Held
+from scripts.year.charter import compute_covers
 from scripts.year.desk import Desk, Order, Wallets
 from scripts.year.later import Agenda, Later, get_end_day, is_over
-from scripts.year.node_process import NodeFailed
 from scripts.year.purchases import MILLIS_PER_HOUR, Purchase, group_by_hour
-from scripts.year.story import Story, Visit, find_households, is_offline, plan_enrolments
+from scripts.year.story import Household, Story, Visit, find_households, is_offline, plan_enrolments
 
 FOUNDED: Final = BEGINS + MILLIS_PER_HOUR
 """The block in which the merchants open their programs."""
@@ -58,29 +58,8 @@ class Told(NamedTuple):
     """How often each kind of message had each outcome."""
     receipt: Receipt | None
     """Of the last entry in which a household spent points away from home."""
-
-
-class Clearing:
-    """The clearing house at its own node: it sees what waits and has blocks cut."""
-
-    def __init__(self, url: str, *, operator_token: str) -> None:
-        self._http = httpx2.AsyncClient(base_url=url, trust_env=False, timeout=60.0)
-        self._headers = {"authorization": f"Bearer {operator_token}"}
-
-    async def cut_block(self, time: int, *, transactions: int) -> int:
-        """How many transactions are in the block, which is cut as soon as ``transactions`` of them wait."""
-        response = await self._http.post(
-            "/v1/simulation/blocks",
-            content=b'{"time":%d,"transactions":%d}' % (time, transactions),
-            headers=self._headers,
-        )
-        response.raise_for_status()
-        taken: int = msgspec.json.decode(response.content)["transactions"]
-        return taken
-
-    async def close(self) -> None:
-        """Every connection is closed."""
-        await self._http.aclose()
+    prices: Mapping[str, int]
+    """Program → `par_redeem` in the end."""
 
 
 class Driver:
@@ -88,59 +67,95 @@ class Driver:
 
     def __init__(self, *, url: str, chain: str, operator_token: str) -> None:
         self._clearing = Clearing(url, operator_token=operator_token)
-        self._desks = {merchant: Desk(merchant, url, chain=chain) for merchant in TERMS}
+        self._blocks = Blocks(self._clearing)
+        self._desks = {
+            name: Desk(name, url, chain=chain, clock=self._blocks.get_time) for name in (*TERMS, OPERATOR)
+        }
+        self._prices = {name: terms.par_redeem for name, terms in TERMS.items()}
         self._wallets = Wallets(chain)
         self._book = Book()
+        self._households: dict[int, Household] = {}
+        self._suspended: set[str] = set()
         self._agenda = Agenda()
+        self._visits: list[Visit] = []
+        """Those of this hour."""
         self._offline: list[Visit] = []
         """What tills without a line have seen: they tell it when they have one again."""
         self._is_clicked_twice = False
         self._codes: Counter[tuple[str, str]] = Counter()
-        self._transactions = self._blocks = 0
+        self._turned_down: set[tuple[str, str]] = set()
+        """(merchant, order) of this hour whose points could not be taken: their issuer may owe no more."""
         self._last_elsewhere: Committed[Awaitable[Receipt]] | None = None
 
     async def tell_year(self, purchases: Sequence[Purchase], *, progress: Tell) -> Told:
         """Every purchase is told, in its hour; what came of it."""
         hours = group_by_hour(purchases)
-        households = find_households(purchases)
+        households = self._households = find_households(purchases)
         newcomers = plan_enrolments(households, [time for time, _ in hours], opening=OPENED)
-        story = Story(households, self._book)
+        story = Story(households, self._book, prices=self._prices, suspended=self._suspended)
+        affairs = Affairs(
+            self._desks,
+            self._blocks,
+            learn=self._learn,
+            prices=self._prices,
+            suspended=self._suspended,
+            covers=compute_covers(purchases),
+        )
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._clearing.close)
             for desk in self._desks.values():
                 await stack.enter_async_context(desk.shop)
             await self._make_block([Order(name, "govern", make_opening(name)) for name in TERMS], FOUNDED)
             await self._make_block(self._enrol(newcomers.get(OPENED, {})), OPENED)
+            await affairs.begin()
             told = 0
             for time, own in hours:
+                await affairs.prepare_hour(time)
                 orders = self._enrol(newcomers.get(time, {})) + await self._serve(story, own, time)
                 await self._make_block(orders, time)
+                if self._turned_down:
+                    affairs.note_cap()
+                self._plan()
+                await affairs.end_hour()
                 told += len(own)
                 progress(told, self._codes.total())
+            await affairs.finish()
             receipt = None
             if self._last_elsewhere is not None:
                 receipt = await self._last_elsewhere.receipt()
         return Told(
             operations=self._codes.total(),
-            transactions=self._transactions,
-            blocks=self._blocks,
+            transactions=self._blocks.transactions,
+            blocks=self._blocks.made,
             codes=dict(sorted(self._codes.items())),
             receipt=receipt,
+            prices=dict(self._prices),
         )
 
-    def _enrol(self, newcomers: Mapping[str, Sequence[Any]]) -> list[Order]:
+    def _enrol(self, newcomers: Mapping[str, Sequence[Household]]) -> list[Order]:
         """Each custodian's new members."""
         return [
             Order(custodian, "custody", make_enrolments(households, self._wallets))
-            for custodian, households in sorted(newcomers.items())
+            for custodian, households in sorted(self._find_homes(newcomers).items())
         ]
+
+    def _find_homes(self, newcomers: Mapping[str, Sequence[Household]]) -> dict[str, list[Household]]:
+        """Who enrols whom: the supermarket does it for a merchant that is suspended."""
+        homes: dict[str, list[Household]] = {}
+        for custodian, households in newcomers.items():
+            home = SUPERMARKET if custodian in self._suspended else custodian
+            for household in households:
+                self._households[household.number] = household._replace(custodian=home)
+                homes.setdefault(home, []).append(self._households[household.number])
+        return homes
 
     async def _serve(self, story: Story, purchases: Sequence[Purchase], time: int) -> list[Order]:
         """What each merchant asks for: what is left of earlier visits, then the hour's own."""
         orders: dict[str, list[Any]] = {}
         due = self._agenda.take(time=time)
         for later in due:
-            orders.setdefault(later.visit.purchase.merchant, []).extend(self._follow_up(later, time))
+            asked = [each for each in self._follow_up(later, time) if not self._is_barred(later, each)]
+            orders.setdefault(later.visit.purchase.merchant, []).extend(asked)
         busy = {later.visit.household.member for later in due if later.kind == "return"}
         visits = list(story.tell_hour(purchases, time=time, busy=busy))
         if self._offline and not any(is_offline(visit.purchase) for visit in visits):
@@ -154,7 +169,7 @@ class Driver:
         for at, visit in enumerate(visits):
             messages = make_messages(visit, quote=quotes.get(at), wallets=self._wallets, time=time)
             orders.setdefault(visit.purchase.merchant, []).extend(messages)
-            self._agenda.plan(visit)
+        self._visits = visits
         told = [Order(merchant, "transact", messages) for merchant, messages in orders.items() if messages]
         return told + self._click_twice(told)
 
@@ -171,11 +186,18 @@ class Driver:
         """What an earlier visit leads to now."""
         if later.kind == "return":
             return make_return(later, time=time)
+        if later.kind == "pay":
+            return make_payment(later)
         if later.kind == "forget" or is_over(later.visit, time=time):
             merchant = later.visit.purchase.merchant
             day = get_end_day(later.visit)
             self._book.give_back(reference=later.visit.reference, merchant=merchant, day=day)
         return make_end(later, time=time)
+
+    def _is_barred(self, later: Later, message: Any) -> bool:
+        """Whether it would earn points at a merchant that is suspended, or of one."""
+        own = {later.visit.purchase.merchant, getattr(message, "program", "")}
+        return isinstance(message, Earn) and not self._suspended.isdisjoint(own)
 
     def _click_twice(self, orders: Sequence[Order]) -> list[Order]:
         """Once in the year a checkout is clicked twice: the same order in two transactions."""
@@ -186,41 +208,37 @@ class Driver:
                     return [Order(order.merchant, order.purpose, [message], attempt=2)]
         return []
 
+    def _plan(self) -> None:
+        """What this hour's visits lead to later is on the agenda."""
+        for visit in self._visits:
+            if (visit.purchase.merchant, visit.reference) in self._turned_down:
+                self._agenda.plan_payment(visit)
+            else:
+                self._agenda.plan(visit)
+        self._visits = []
+        self._turned_down.clear()
+
     async def _make_block(self, orders: Sequence[Order], time: int) -> None:
         """All orders are in one block, proven, and learnt from."""
         if not orders:
             return
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [
-                    group.create_task(self._desks[order.merchant].submit(order, time=time))
-                    for order in orders
-                ]
-                group.create_task(self._cut(len(tasks), time))
-        except ExceptionGroup as errors:
-            # The first is what happened; the others only follow from it.
-            raise errors.exceptions[0] from None
-        answers = [(order.merchant, task.result()) for order, task in zip(orders, tasks, strict=True)]
-        self._blocks += 1
-        self._transactions += len(orders)
+        asked = [(order.merchant, self._desks[order.merchant].submit(order, time=time)) for order in orders]
         # In the order of the log, since points may come in by one answer and go out by the next.
-        for merchant, results in sorted(answers, key=lambda answer: answer[1][0].index):
+        for merchant, results in await self._blocks.make(asked, time):
             for result in results:
                 self._learn(merchant, result)
         self._book.settle_promises()
-
-    async def _cut(self, orders: int, time: int) -> None:
-        """The block is cut as soon as every order of it waits at the node."""
-        taken = await self._clearing.cut_block(time, transactions=orders)
-        if taken != orders:
-            raise NodeFailed(f"the block at {time} holds {taken} transactions instead of {orders}")
 
     def _learn(self, merchant: str, result: Committed[Any]) -> None:
         """The household knows what it has after this."""
         message = result.message
         self._codes[message.__struct_config__.tag, result.code] += 1
         if result.code != OK:
+            if result.code == "ISSUER_CAP" and isinstance(message, Redeem | Hold):
+                self._turned_down.add((merchant, message.reference))
             return
+        if result.legs:
+            self._desks[merchant].note(result)
         if hasattr(message, "member"):
             self._book.note_debt(message.member, getattr(message, "program", ""), result.debt)
         if isinstance(message, Earn | Refund):

@@ -5,6 +5,9 @@ forgotten until time gives it back; the purchase it was for earns its points the
 points. Of some purchases a part comes back after some days, once or twice: points that were spent on it come
 back in the same share, and those it had earned are given up.
 
+Where an issuer may owe no more, its points are not taken away from home: the household pays in money, which
+its till tells an hour later.
+
 Each is asked for in the first hour whose block comes at or after its time; `scripts.year.desk` writes it.
 """
 
@@ -37,7 +40,7 @@ _MILLIS_PER_DAY: Final = 24 * MILLIS_PER_HOUR
 class Later(NamedTuple):
     """Something that follows from a visit once its time has come."""
 
-    kind: Literal["capture", "release", "forget", "return"]
+    kind: Literal["capture", "release", "forget", "pay", "return"]
     visit: Visit
     number: int
     """The first or the second of its kind for this visit."""
@@ -56,6 +59,14 @@ class Agenda:
         for time, later in _plan_end(visit) if visit.is_held else _plan_returns(visit):
             purchase = visit.purchase
             heapq.heappush(self._ahead, (time, purchase.basket, purchase.merchant, later.number, later))
+
+    def plan_payment(self, visit: Visit) -> None:
+        """Its points were turned down: the household pays in money, and its purchase earns for that soon."""
+        later = Later("pay", visit, 0, 100)
+        purchase = visit.purchase
+        heapq.heappush(self._ahead, (purchase.time, purchase.basket, purchase.merchant, 0, later))
+        made = visit.net_micros + (visit.spending.micros if visit.spending and visit.is_held else 0)
+        self.plan(visit._replace(spending=None, net_micros=made))
 
     def take(self, *, time: int) -> list[Later]:
         """What has come by the block at ``time``."""

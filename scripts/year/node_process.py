@@ -6,11 +6,13 @@ is in a session of its own, so that Ctrl-C reaches the demo alone, which then st
 
 from __future__ import annotations
 
+import os
 import selectors
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -29,6 +31,7 @@ from scripts.year.alliance import (
     get_seed,
     make_participants,
 )
+from scripts.year.charter import PARAMETERS, make_constitution
 
 COMMAND: Final = (sys.executable, "-P", "-m", "node.cli.main")
 LOG_FILE: Final = "node.log"
@@ -54,6 +57,8 @@ def make_data_dir(directory: Path) -> Config:
         clock="simulated",
         currency=CURRENCY,
         utc_offset_minutes=UTC_OFFSET_MINUTES,
+        parameters=PARAMETERS,
+        constitution=make_constitution(),
         time=BEGINS,
         seeds={purpose: get_seed(OPERATOR, purpose) for purpose in ("log", *KEY_PURPOSES)},
     )
@@ -83,21 +88,33 @@ def choose_port(wanted: int) -> int:
 class NodeProcess:
     """A running node; `with` stops it."""
 
-    def __init__(self, directory: Path, *, port: int = 0) -> None:
-        self._log = directory / LOG_FILE
-        with self._log.open("ab") as log:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        port: int = 0,
+        options: Sequence[str] = (),
+        settings: Mapping[str, str] | None = None,
+        log: Path | None = None,
+    ) -> None:
+        """``options`` are the command's own, ``settings`` go into its environment; ``log`` is where it says
+        what it does, in its directory where nothing else is named.
+        """
+        self._log = log or directory / LOG_FILE
+        with self._log.open("ab") as written:
             self._process = subprocess.Popen(
-                [*COMMAND, "node", "--data", str(directory), "--port", str(port)],
+                [*COMMAND, "node", "--data", str(directory), "--port", str(port), *options],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                stderr=log,
+                stderr=written,
+                env={**os.environ, **(settings or {})},
                 start_new_session=True,
             )
         self.address = ""
 
     def __enter__(self) -> Self:
         try:
-            self.address = self._read_address()
+            self.wait_for_address()
         except BaseException:
             self.stop()
             raise
@@ -116,6 +133,21 @@ class NodeProcess:
     def pid(self) -> int:
         """The node's process id."""
         return self._process.pid
+
+    @property
+    def status(self) -> int | None:
+        """With which it has ended; None while it runs."""
+        return self._process.poll()
+
+    def wait_for_address(self) -> None:
+        """It answers, at `address`. Raises `NodeFailed`."""
+        self.address = self._read_address()
+
+    def check(self) -> None:
+        """It has not ended. Raises `NodeFailed`."""
+        status = self._process.poll()
+        if status is not None:
+            raise self._tell_end(status)
 
     def wait(self) -> None:
         """Until it ends by itself, which it should not. Raises `NodeFailed`."""

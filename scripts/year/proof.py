@@ -8,6 +8,7 @@ every balance and position it comes to is compared with the stored ones.
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,7 +34,7 @@ class NotGood(Exception):
     """The verification found something, or could not be run."""
 
 
-def read_results(url: str, *, auditor_token: str) -> Results:
+def read_results(url: str, *, auditor_token: str, prices: Mapping[str, int]) -> Results:
     """The year's figures, as the node tells an auditor. Raises `NotGood` where they do not add up."""
     with httpx2.Client(
         base_url=url, trust_env=False, headers={"authorization": f"Bearer {auditor_token}"}
@@ -42,7 +43,7 @@ def read_results(url: str, *, auditor_token: str) -> Results:
         positions = _read_rows(http, "/v1/positions")
         bilateral = _read_rows(http, "/v1/positions/bilateral")
     try:
-        return compute_results(tallies=tallies, positions=positions, bilateral=bilateral)
+        return compute_results(tallies=tallies, positions=positions, bilateral=bilateral, prices=prices)
     except ValueError as error:
         raise NotGood(str(error)) from None
 

@@ -4,8 +4,6 @@ Points balance by themselves: issued + exchanged in + refunded − redeemed − 
 returns − lapsed = still owed. Money does too: the net positions of all merchants and the clearing house sum
 to zero. A merchant's net position here includes its own rounding account, since nobody else is owed what is
 in it; the column beside says how much that is.
-
-The summary holds whole numbers only, so two runs that did the same have the same bytes.
 """
 
 from __future__ import annotations
@@ -13,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from ledger.codec import encode
-from scripts.year.alliance import OPERATOR, TERMS, get_names
+from scripts.year.alliance import OPERATOR, get_names
 
 _ROUNDING = "rounding:"
 _COMMISSION = ("commission", "accrual_fee")
@@ -56,8 +53,11 @@ def compute_results(
     tallies: Iterable[Mapping[str, Any]],
     positions: Iterable[Mapping[str, Any]],
     bilateral: Iterable[Mapping[str, Any]],
+    prices: Mapping[str, int],
 ) -> Results:
     """The figures from the rows of `/v1/tallies`, `/v1/positions` and `/v1/positions/bilateral`.
+
+    ``prices`` are each program's `par_redeem` in the end.
 
     Raises `ValueError` where they do not add up.
     """
@@ -74,19 +74,13 @@ def compute_results(
         elif row["reason"] in _COMMISSION_RETURN:
             commission[row["to"]] = commission.get(row["to"], 0) - micros
     commission[OPERATOR] = -sum(commission.values())
-    rows = {name: _make_row(name, points=points, net=net, commission=commission) for name in get_names()}
+    rows = {
+        name: _make_row(name, points=points, net=net, commission=commission, prices=prices)
+        for name in get_names()
+    }
     if sum(row.net_position_micros for row in rows.values()) or sum(net.values()):
         raise ValueError("the net positions do not sum to zero")
     return Results(rows, owed)
-
-
-def encode_summary(*, chain: str, root: str, size: int, operations: int, results: Results) -> bytes:
-    """The summary's canonical bytes."""
-    merchants = {name: dict(sorted(row._asdict().items())) for name, row in sorted(results.rows.items())}
-    summary: bytes = encode(
-        {"chain": chain, "merchants": merchants, "operations": operations, "root": root, "size": size}
-    )
-    return summary
 
 
 def _make_row(
@@ -95,6 +89,7 @@ def _make_row(
     points: Mapping[tuple[str, str], int],
     net: Mapping[str, int],
     commission: Mapping[str, int],
+    prices: Mapping[str, int],
 ) -> Row:
     """One participant's row."""
     rounding = net.get(_ROUNDING + name, 0)
@@ -118,7 +113,7 @@ def _make_row(
     )
     owed = row.issued_home + row.issued_partner + row.exchanged_in + row.refunded
     owed -= row.redeemed_home + row.redeemed_elsewhere + row.exchanged_out + row.expired + row.clawed_back
-    return row._replace(liability_points=owed, liability_micros=owed * TERMS[name].par_redeem)
+    return row._replace(liability_points=owed, liability_micros=owed * prices[name])
 
 
 def get_total(rows: Iterable[Row]) -> Row:

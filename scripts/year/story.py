@@ -18,7 +18,7 @@ Nothing here talks to a node: `scripts.year.drive` does.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from ledger.calendar import MILLIS_PER_DAY, Date, get_day, get_day_number
@@ -72,6 +72,8 @@ class Spending(NamedTuple):
     """At its custodian's own tills, for the custodian's own points, a household needs no points code."""
     is_held: bool
     """The points are set aside first, and taken later."""
+    micros: int
+    """What they pay for, at the par of the day."""
 
 
 class Swap(NamedTuple):
@@ -150,9 +152,20 @@ def plan_enrolments(
 class Story:
     """Decides visit by visit; told in the order of time."""
 
-    def __init__(self, households: dict[int, Household], book: Book) -> None:
+    def __init__(
+        self,
+        households: dict[int, Household],
+        book: Book,
+        *,
+        prices: Mapping[str, int] | None = None,
+        suspended: Collection[str] = (),
+    ) -> None:
         self._households = households
         self._book = book
+        self._prices = prices or {name: terms.par_redeem for name, terms in TERMS.items()}
+        """Program → `par_redeem` in force: a vote may change it."""
+        self._suspended = suspended
+        """Whose points are neither given out nor taken elsewhere, and who tells nothing new."""
         self._before: Household | None = None
         """Who was at a till last."""
 
@@ -166,13 +179,19 @@ class Story:
         day = _day_of(time)
         for purchase in purchases:
             household = self._households[purchase.household]
+            if purchase.merchant in self._suspended:
+                continue
             may_pay = not is_offline(purchase) and household.member not in busy
             spending = self._decide_spending(purchase, household, day) if may_pay else None
             micros = purchase.cents * MICROS_PER_CENT
             if spending is not None:
-                micros -= spending.points * TERMS[spending.program].par_redeem
+                micros -= spending.micros
             partner = _PARTNERS.get(purchase.merchant)
-            is_also = partner is not None and self._draw("also", purchase) < partner.percent
+            is_also = (
+                partner is not None
+                and partner.program not in self._suspended
+                and self._draw("also", purchase) < partner.percent
+            )
             yield Visit(
                 purchase=purchase,
                 household=household,
@@ -191,7 +210,9 @@ class Story:
         own = purchase.merchant
         if wants_elsewhere:
             worth, program = max(
-                (self._get_worth(household, other, day), other) for other in TERMS if other != own
+                (self._get_worth(household, other, day), other)
+                for other in TERMS
+                if other != own and other not in self._suspended
             )
             least = ELSEWHERE_LEAST_MICROS
         elif self._draw("home", purchase) < HOME_PERCENT:
@@ -200,20 +221,24 @@ class Story:
             return None
         if worth < least:
             return None
-        points = min(worth, purchase.cents * MICROS_PER_CENT) // TERMS[program].par_redeem
+        points = min(worth, purchase.cents * MICROS_PER_CENT) // self._prices[program]
         if not points:
             return None
         self._book.promise(household.member, program, points)
         is_held = program != own and self._draw("hold", purchase) < HOLD_PERCENT
         needs_code = not household.custodian == own == program
-        return Spending(program, points, needs_code=needs_code, is_held=is_held)
+        micros = points * self._prices[program]
+        return Spending(program, points, needs_code=needs_code, is_held=is_held, micros=micros)
 
     def _decide_swap(self, purchase: Purchase, household: Household, day: int) -> Swap | None:
         """An exchange of all points of one program, promised in the book."""
         if self._draw("exchange", purchase) >= EXCHANGE_PERCENT:
             return None
         worthwhile = [
-            pair for pair in EXCHANGES if self._get_worth(household, pair[0], day) >= EXCHANGE_LEAST_MICROS
+            pair
+            for pair in EXCHANGES
+            if not any(name in self._suspended for name in pair)
+            and self._get_worth(household, pair[0], day) >= EXCHANGE_LEAST_MICROS
         ]
         if not worthwhile:
             return None
@@ -235,7 +260,7 @@ class Story:
 
     def _get_worth(self, household: Household, program: str, day: int) -> int:
         """Micros that a household's spendable points of a program pay for."""
-        return self._book.get_available(household.member, program, day=day) * TERMS[program].par_redeem
+        return self._book.get_available(household.member, program, day=day) * self._prices[program]
 
     @staticmethod
     def _draw(what: str, purchase: Purchase) -> int:

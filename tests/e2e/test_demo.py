@@ -17,11 +17,10 @@ from typing import NamedTuple
 
 import pytest
 
-from scripts.year.alliance import (
-    OPERATOR,
-    SUPERMARKET,
-    TERMS,
-)
+from contracts.mechanics.waterfall import FROM_COVER, FROM_FUND, FROM_RESERVE
+from scripts.year import plans
+from scripts.year.alliance import OPERATOR, SUPERMARKET, TERMS
+from scripts.year.charter import APPROVE_BASIS_POINTS, WEIGHTS
 
 HOUSEHOLDS = 25
 START_SECONDS = 60
@@ -108,7 +107,9 @@ def test_two_runs_write_the_same_bytes(finished):
 
 def test_the_summary_is_canonical(finished, summary):
     assert finished[0].summary == json.dumps(summary, sort_keys=True, separators=(",", ":")).encode()
-    assert set(summary) == {"chain", "merchants", "operations", "root", "size"}
+    assert set(summary) == {"alliance", "chain", "merchants", "operations", "root", "size"}
+    told = "aborted balances caps default disputes motions payments settled statements"
+    assert set(summary["alliance"]) == set(told.split())
     assert set(summary["merchants"]) == {*TERMS, OPERATOR}
     figures = [figure for row in summary["merchants"].values() for figure in row.values()]
     assert {type(figure) for figure in figures} == {int}
@@ -122,6 +123,7 @@ def test_points_of_every_program_add_up(summary):
         went += row["clawed_back"]
         assert came - went == row["liability_points"] >= 0, merchant
         par = TERMS[merchant].par_redeem if merchant in TERMS else 0
+        par = plans.PAR_REDEEM if merchant == plans.FALLING else par
         assert row["liability_micros"] == row["liability_points"] * par, merchant
 
 
@@ -149,17 +151,83 @@ def test_the_year_holds_every_verb(summary):
     assert rows[SUPERMARKET]["issued_partner"] > 0
 
 
+def test_every_week_is_cut_signed_and_paid_but_one(summary):
+    alliance = summary["alliance"]
+    assert len(alliance["statements"]) == len(set(alliance["statements"])) >= 52
+    assert len(alliance["aborted"]) == 1
+    assert alliance["settled"] == len(alliance["statements"]) - 1
+    assert alliance["payments"] > 100
+
+
+def test_the_weeks_come_to_what_the_ledger_says(summary):
+    balances = summary["alliance"]["balances"]
+    for name, row in summary["merchants"].items():
+        assert balances[name]["net"] == row["net_position_micros"], name
+    for name, row in balances.items():
+        own = row["received"] - row["paid"] + row["defaulted"] + row["carried"]
+        assert row["net"] == own, name
+    for what in ("net", "defaulted", "carried"):
+        assert sum(row[what] for row in balances.values()) == 0, what
+    assert sum(row["received"] - row["paid"] for row in balances.values()) == 0
+
+
+def test_the_year_holds_every_decision(summary):
+    motions = summary["alliance"]["motions"]
+    assert set(motions) == {"beauty-par", "caps", "commission", "commission-trial", "default", "dispute"}
+    assert {each["code"] for each in motions.values()} == {"OK"}
+    for name in ("beauty-par", "caps", "commission", "commission-trial"):
+        assert motions[name]["weight_for"] * 10_000 >= APPROVE_BASIS_POINTS * sum(WEIGHTS.values()), name
+    assert motions["commission-trial"]["height"] < motions["commission"]["height"]
+    assert [len(names) for names in summary["alliance"]["disputes"].values()] == [1]
+
+
+def test_one_issuer_reaches_its_cap_and_one_merchant_defaults(summary):
+    alliance = summary["alliance"]
+    assert set(alliance["caps"]) == {plans.SQUEEZED}
+    assert alliance["caps"][plans.SQUEEZED]["refused"] > 0
+    assert alliance["caps"][plans.SQUEEZED]["home"] > 0
+    default = alliance["default"]
+    assert default["participant"] not in (OPERATOR, SUPERMARKET)
+    assert default["window"] > alliance["aborted"][0]
+    # Cover, reserve and fund give what there is, and what is missing then its creditors go without.
+    assert {FROM_COVER, FROM_RESERVE, FROM_FUND} < set(default["draws"])
+    left = sum(default["draws"].values())
+    assert alliance["balances"][default["participant"]]["defaulted"] == -left
+    assert default["draws"][FROM_COVER] == left // 5 * 2
+
+
 def test_what_is_shown_is_verified(finished, summary):
     said = finished[0].said
     assert f"{summary['operations']:,} executed again, byte for byte the same" in said
     assert re.search(rf"leaves +{summary['size']:,}\n", said)
-    shown = ["The year, merchant by merchant", "Who owes whom", "One receipt", "offline: the node is stopped"]
+    weeks = len(summary["alliance"]["statements"])
+    shown = [
+        "The year, merchant by merchant",
+        "Who owes whom",
+        "One receipt",
+        "offline: the node is stopped",
+        f"all {weeks} worked out again from the log alone, each with the hash of its cut entry",
+        "What the weeks came to",
+        "What was decided, by vote",
+        "One dispute",
+        "An issuer at its limit",
+        "A default: ",
+        "Year-end statement: ",
+        "Exported with commonpoint settlement statement",
+        f"window-{weeks:06d}.json",
+        f"window-{weeks:06d}.html",
+    ]
     assert [words for words in (*shown, summary["chain"], summary["root"]) if words not in said] == []
-    for verb in ("hold", "capture", "release", "refund", "return_order", "gift"):
+    for verb in (
+        *("hold", "capture", "release", "refund", "return_order", "gift"),
+        *("propose", "vote", "countersign", "attest_payment", "attest_cover", "cut_window"),
+    ):
         assert re.search(rf"^ +{verb} +[1-9]", said, re.MULTILINE), verb
-    # One checkout was clicked twice; its second click moved nothing, and nothing else was turned down.
-    turned_down = re.findall(r"^ +(\w+: [A-Z_]+) +([\d,]+)$", said, re.MULTILINE)
-    assert turned_down == [("redeem: ALREADY_DONE", "1")]
+    # One checkout was clicked twice; its second click moved nothing. And one issuer came to its limit.
+    turned_down = dict(re.findall(r"^ +(\w+: [A-Z_]+) +([\d,]+)$", said, re.MULTILINE))
+    assert turned_down.pop("redeem: ALREADY_DONE") == "1"
+    assert {told.split(": ")[1] for told in turned_down} == {"ISSUER_CAP"}
+    assert sum(map(int, turned_down.values())) == summary["alliance"]["caps"][plans.SQUEEZED]["refused"]
 
 
 def test_the_requests_it_shows_work_as_they_stand_and_ctrl_c_stops_it(repository, tmp_path):
@@ -170,7 +238,7 @@ def test_the_requests_it_shows_work_as_they_stand_and_ctrl_c_stops_it(repository
         lines = re.findall(
             r"^  ((?:curl|TOKEN=|/).*)$", said[said.index("The node is running") :], re.MULTILINE
         )
-        assert len(lines) == 7
+        assert len(lines) == 8
         script = "set -euo pipefail\n" + "\n".join(f"{line}\necho" for line in lines)
         done = subprocess.run(
             ["bash", "-c", script], cwd=folder, capture_output=True, text=True, timeout=120, check=False
@@ -181,6 +249,7 @@ def test_the_requests_it_shows_work_as_they_stand_and_ctrl_c_stops_it(repository
             '"clock":"simulated"',
             "— demo/",
             '"net_micros"',
+            '"window"',
             '"available"',
             '"@type":"receipt"',
             "GOOD",
@@ -194,6 +263,8 @@ def test_the_requests_it_shows_work_as_they_stand_and_ctrl_c_stops_it(repository
         demo.wait()
     # What was to be kept is kept, and nothing runs any more.
     assert (folder / "kept/ledger.db").exists()
+    exported = {path.suffix for path in (folder / "kept/statements").iterdir()}
+    assert {".json", ".csv", ".html"} <= exported
     assert processes_at(folder) == []
 
 
