@@ -13,7 +13,7 @@ from typing import Any, Final, get_args
 
 from contracts.frozen.v1 import issuing as issuing_v1
 from contracts.mechanics.due_work import EXPIRY, HOLD, PROPOSAL_DUE, WINDOW_DUE, Due, find_due
-from contracts.mechanics.governance_records import GOVERNMENT
+from contracts.mechanics.governance_records import ENGINE, GOVERNMENT, VALIDATORS, EngineRecord, ValidatorSet
 from contracts.mechanics.government import read_constitution
 from contracts.mechanics.halts import find_guard
 from contracts.mechanics.parameters import PARAMETERS, get_parameter, with_change
@@ -46,7 +46,7 @@ from ledger.errors import InvalidBlock, Refused
 from ledger.genesis import GenesisKey, Origin
 from ledger.keys import check_public_key, key_id
 from ledger.rule import BlockContext, DueWork, Rule, Rulebook
-from ledger.state import DUE_TABLE, StateView
+from ledger.state import StateView
 from ledger.transaction import KEY_TABLE, RegisteredKey
 from ledger.values import FOREVER
 
@@ -95,7 +95,17 @@ def make_genesis_records(origin: Origin) -> Iterator[tuple[str, str, Any]]:
     government = read_constitution(origin.settings.constitution, names)
     if government is not None:
         yield GOVERNMENT, GOVERNMENT, government
+    if origin.validators:
+        engine = make_first_engine(origin)
+        yield ENGINE, ENGINE, engine
+        yield VALIDATORS, VALIDATORS, ValidatorSet(0, engine.validators)
     yield from _read_parameters(origin)
+
+
+def make_first_engine(origin: Origin) -> EngineRecord:
+    """The engine of a ledger that begins with validators."""
+    rows = tuple((each.participant, each.power, each.consensus_key) for each in origin.validators)
+    return EngineRecord(origin.settings.engine, 0, origin.settings.time, rows)
 
 
 def _read_parameters(origin: Origin) -> Iterator[tuple[str, str, Any]]:
@@ -136,9 +146,7 @@ def find_due_work(state: StateView, block: BlockContext) -> Iterable[DueWork]:
         block.memo.clear()  # it was written meanwhile, and may have changed whatever was worked out
     yield from settlement.cut_due(state, block)
     for due in find_due(state, block, limit=get_parameter(state, block, "due_entries_max")):
-        # What is due is listed as the block found it, and an enactment may have seen to a window since.
-        if due.kind != WINDOW_DUE or state.get(DUE_TABLE, due.key) is not None:
-            yield _DO_DUE[due.kind](state, block, due)
+        yield _DO_DUE[due.kind](state, block, due)
 
 
 _DO_DUE: Final[dict[str, Callable[[StateView, BlockContext, Due], DueWork]]] = {

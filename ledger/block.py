@@ -33,7 +33,7 @@ class BlockInHand:
         self._decide = {kind: rule.decide for kind, rule in rulebook.rules.items()}
         self._context = context
         self._first = first
-        self._movements = Movements(state, day=context.day)
+        self._movements = Movements(state, day=context.day, owed=context.owed)
         self.leaves: list[bytes] = []
         self.accepted = 0
         self.entries = 0

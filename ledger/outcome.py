@@ -29,6 +29,12 @@ from ledger.values import (
 OK: Final = "OK"
 DRAWS_MAX: Final = 80
 """Who paid for a default is told as far as an entry has room."""
+LEGS_MAX: Final = 23
+"""As many as one enactment gives at the most: eight corrections, and the carries of 15 others who leave."""
+DrawSource = Annotated[
+    str, Meta(pattern=r"\A(backing:(cover|fund|reserve)|[a-z0-9][a-z0-9.-]{1,62})\Z", max_length=63)
+]
+"""What stood behind a debt, in a form that no participant's id can have; or a participant."""
 LegReason = Annotated[str, Meta(pattern=r"\A[a-z][a-z_]{1,30}\Z", max_length=31)]
 About = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._:-]{1,64}\Z", max_length=64)]
 
@@ -65,8 +71,8 @@ class Draw(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """What one source paid towards a default."""
 
     micros: Micros
-    source: LegAccount
-    """`cover`, `reserve`, `fund`, or a participant that goes without."""
+    source: DrawSource
+    """`backing:cover`, `backing:reserve`, `backing:fund`, or a participant that goes without."""
 
 
 class Event(Struct, frozen=True, forbid_unknown_fields=True, gc=False, kw_only=True):
@@ -90,7 +96,7 @@ class Outcome(Struct, frozen=True, forbid_unknown_fields=True, gc=False, kw_only
     expired: Annotated[list[Lot], Meta(max_length=LOTS_MAX)] | UnsetType = UNSET
     """Lots that should have come back, and lapsed at once."""
     first: Index | UnsetType = UNSET
-    legs: Annotated[list[Leg], Meta(max_length=16)] | UnsetType = UNSET
+    legs: Annotated[list[Leg], Meta(max_length=LEGS_MAX)] | UnsetType = UNSET
     lots: Annotated[list[Lot], Meta(max_length=LOTS_MAX)] | UnsetType = UNSET
     original: Index | UnsetType = UNSET
     """The entry that this one completes or undoes."""

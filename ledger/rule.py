@@ -34,8 +34,10 @@ class BlockContext:
         "founded_at",
         "height",
         "judge",
+        "lasting",
         "memo",
         "operator",
+        "owed",
         "previous",
         "rulebook",
         "time",
@@ -77,6 +79,14 @@ class BlockContext:
         self.day: int = get_day(time, utc_offset_minutes=utc_offset_minutes)
         self.memo: defaultdict[str, dict[Any, Any]] = defaultdict(dict)
         """By topic, what cannot change within one block (terms, parameters), worked out on first use."""
+        self.lasting: defaultdict[str, dict[Any, Any]] = defaultdict(dict)
+        """By topic, what holds whatever of the block is undone: what was read of records that never change,
+        and how often something was tried.
+        """
+        self.owed: dict[tuple[str, str, str], int] = {}
+        """Micros by (debtor, creditor, reason) that came to be owed in this block so far: the sums by pair
+        have them when it ends.
+        """
 
     def day_of(self, time: int) -> int:
         """The day of another instant, in the chain's offset."""

@@ -57,13 +57,15 @@ class Movements:
 
     __slots__ = ("_day", "_owed", "_state", "_tallied")
 
-    def __init__(self, state: State, *, day: int) -> None:
+    def __init__(
+        self, state: State, *, day: int, owed: dict[tuple[str, str, str], int] | None = None
+    ) -> None:
         self._state = state
         self._day = day
         self._tallied: dict[tuple[str, str], int] = {}
         """Points through each program's system accounts."""
-        self._owed: dict[tuple[str, str, str], int] = {}
-        """Micros by (debtor, creditor, reason)."""
+        self._owed = {} if owed is None else owed
+        """Micros by (debtor, creditor, reason): the block's, whose rules look at them too."""
 
     def post(self, posting: Posting) -> None:
         """Points have moved between two accounts."""
@@ -106,7 +108,9 @@ class Movements:
 
     def return_to(self, mark: tuple[dict[tuple[str, str], int], dict[tuple[str, str, str], int]]) -> None:
         """What moved since the mark was never moved."""
-        self._tallied, self._owed = mark
+        self._tallied, owed = mark
+        self._owed.clear()
+        self._owed.update(owed)
 
     def close(self) -> str:
         """Hold the block's changes against each other, write what they add up to, and return the block leaf's

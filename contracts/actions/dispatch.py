@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from contracts.actions import halting, joining, pricing, recovering, settling, trusting, tuning, voting
+from contracts.actions import (
+    halting,
+    joining,
+    pricing,
+    recovering,
+    settling,
+    trusting,
+    tuning,
+    validating,
+    voting,
+)
 from contracts.mechanics.enactment import Effects
 from contracts.mechanics.overlay import Overlay, begin_trial_run
 from contracts.messages import actions
@@ -30,9 +40,11 @@ _DO: Final[dict[type, Callable[..., Effects]]] = {
     actions.SetPar: pricing.do_set_par,
     actions.SetRulebook: trusting.do_set_rulebook,
     actions.SetTrustPolicy: trusting.do_set_trust_policy,
+    actions.SetValidators: validating.do_set_validators,
     actions.SetVotingRule: voting.do_set_voting_rule,
     actions.SetWeight: joining.do_set_weight,
     actions.SuspendParticipant: joining.do_suspend,
+    actions.SwitchEngine: validating.do_switch_engine,
 }
 
 

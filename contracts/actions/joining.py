@@ -8,10 +8,13 @@ vote than the constitution asks for.
 from __future__ import annotations
 
 from contracts.mechanics import membership
+from contracts.mechanics.clearing import make_legs
+from contracts.mechanics.cutting import CARRY_REASON
 from contracts.mechanics.enactment import Effects
 from contracts.mechanics.governance_records import GOVERNMENT, Government
 from contracts.mechanics.government import get_government, get_weight, with_weight
 from contracts.mechanics.halts import check_present, get_halt, reinstate, remove, suspend
+from contracts.mechanics.settlement_records import CARRY
 from contracts.mechanics.standing import owes_nothing
 from contracts.messages.actions import (
     AdmitParticipant,
@@ -21,6 +24,7 @@ from contracts.messages.actions import (
     SuspendParticipant,
 )
 from ledger.errors import Rejected
+from ledger.outcome import Leg
 from ledger.rule import BlockContext
 from ledger.state import StateView
 
@@ -62,9 +66,20 @@ def do_remove(state: StateView, block: BlockContext, action: RemoveParticipant) 
     changes = []
     if get_weight(government, name):
         changes.append(_write(with_weight(government, name, 0)))
-    if not owes_nothing(state, name):
+    if not owes_nothing(state, block, name):
         raise Rejected("PARTICIPANT_OWES", participant=name)
-    return Effects([*changes, remove(state, name)])
+    return Effects([*changes, remove(state, name)], _hand_over_carry(state, block, name))
+
+
+def _hand_over_carry(state: StateView, block: BlockContext, participant: str) -> list[Leg]:
+    """What whole units left over of somebody who leaves is the operator's from now on, to have or to owe:
+    else it would be a unit one day, and nobody there to pay it or to say that it was paid.
+    """
+    carry: int = state.get(CARRY, participant) or 0
+    return make_legs(
+        (participant, carry, CARRY_REASON, block.operator),
+        (block.operator, -carry, CARRY_REASON, participant),
+    )
 
 
 def do_set_weight(state: StateView, block: BlockContext, action: SetWeight) -> Effects:

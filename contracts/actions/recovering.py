@@ -11,9 +11,9 @@ from contracts.mechanics import membership
 from contracts.mechanics.enactment import Effects
 from contracts.mechanics.halts import check_present
 from contracts.messages.actions import RecoverKeys
-from ledger.errors import Rejected
 from ledger.rule import BlockContext
 from ledger.state import StateView
+from ledger.values import FOREVER
 
 
 def do_recover_keys(state: StateView, block: BlockContext, action: RecoverKeys) -> Effects:
@@ -21,12 +21,15 @@ def do_recover_keys(state: StateView, block: BlockContext, action: RecoverKeys) 
     name = action.participant
     check_present(state, name)
     changes = membership.register_keys(state, block, name, action.add)
-    lost = action.revoke or membership.list_own_keys(state, name)
-    keys = [membership.get_own_key(state, name, identifier) for identifier in lost]
-    for number, (identifier, key) in enumerate(zip(lost, keys, strict=True)):
-        changes.append(membership.end_key(identifier, key, height=block.height))
-        if identifier in lost[:number]:
-            raise Rejected("KEY_ALREADY_REVOKED", key=identifier)
-    govern_keys = membership.count_govern(action.add) - sum(key.purpose == "govern" for key in keys)
+    lost = dict.fromkeys(action.revoke or membership.list_own_keys(state, name))
+    keys = {identifier: membership.get_own_key(state, name, identifier) for identifier in lost}
+    # Whoever has a lost key may revoke another meanwhile: that one has ended, and the vote holds.
+    ending = {identifier: key for identifier, key in keys.items() if key.valid_to == FOREVER}
+    changes += [
+        membership.end_key(identifier, key, height=block.height) for identifier, key in ending.items()
+    ]
+    govern_keys = membership.count_govern(action.add) - sum(
+        key.purpose == "govern" for key in ending.values()
+    )
     changes.append(membership.count_govern_keys(state, name, govern_keys))
     return Effects(changes)

@@ -10,8 +10,7 @@ from msgspec.structs import replace
 
 from contracts.mechanics.clearing import make_legs
 from contracts.mechanics.enactment import Effects
-from contracts.mechanics.halts import suspend
-from contracts.mechanics.records import PARTICIPANT
+from contracts.mechanics.halts import check_present, suspend
 from contracts.mechanics.waterfall import share_default
 from contracts.mechanics.windows import (
     abort,
@@ -33,8 +32,7 @@ def do_resolve_dispute(state: StateView, block: BlockContext, action: ResolveDis
         raise Rejected("NO_DISPUTE", participant=action.participant, window=action.window)
     for correction in action.corrections:
         for name in (correction.source, correction.destination):
-            if state.get(PARTICIPANT, name) is None:
-                raise Rejected("PARTICIPANT_UNKNOWN", participant=name)
+            check_present(state, name)
     window = replace(
         window,
         agreed=tuple(sorted((*window.agreed, action.participant))),

@@ -1,6 +1,8 @@
 """The agenda: what can be voted on, and what was decided and waits for its height.
 
-A proposal that is no longer open leaves no due work behind.
+A proposal that is no longer open leaves no clock behind. As long as it is open or waits it takes up one of
+its proposer's places, and the keys that it gives somebody are nobody's to register: whoever reads of them
+could else take them first, and so keep an organisation out, or one that was robbed from its keys.
 """
 
 from __future__ import annotations
@@ -9,14 +11,18 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from contracts.mechanics.due_work import PROPOSAL_DUE, get_due_key
-from contracts.mechanics.governance_records import AGENDA, PROPOSAL, Agenda, ProposalRecord
+from contracts.mechanics.due_work import CLOCK, PROPOSAL_DUE, get_due_key
+from contracts.mechanics.governance_records import AGENDA, PROPOSAL, RESERVED, Agenda, ProposalRecord
+from contracts.mechanics.members import check_key
+from contracts.messages.actions import AdmitParticipant, RecoverKeys
 from ledger.errors import Rejected
-from ledger.state import DUE_TABLE, StateView
+from ledger.keys import key_id
+from ledger.rule import BlockContext
+from ledger.state import StateView
 
 OPEN_MAX: Final = 8
-"""Proposals of one proposer that can be voted on at a time: nobody fills the table and keeps all others, or
-the vote that would suspend it, from being proposed.
+"""Proposals of one proposer that are open or wait at a time: nobody fills the table and keeps all others, or
+the vote that would suspend it, from being proposed. And so many of them a block tries, whatever comes of it.
 """
 
 Change = tuple[str, str, Any]
@@ -43,39 +49,68 @@ def check_open(record: ProposalRecord) -> None:
         raise Rejected("PROPOSAL_FINAL", state=record.state)
 
 
-def check_place(state: StateView, proposer: str) -> None:
-    """One more of its proposals may be open. Raises `Rejected` ``TOO_MANY_PROPOSALS``."""
-    if dict(get_agenda(state).proposers).get(proposer, 0) >= OPEN_MAX:
+def take_place(state: StateView, block: BlockContext, proposer: str) -> None:
+    """One more of its proposals may be tried in this block, and be open. Raises `Rejected`
+    ``TOO_MANY_PROPOSALS``.
+
+    To try one may take long, and what cannot be done takes up no place: so tries are counted by themselves,
+    and nothing that is undone gives one back.
+    """
+    tried = block.lasting[PROPOSAL]
+    if dict(get_agenda(state).proposers).get(proposer, 0) >= OPEN_MAX or tried.get(proposer, 0) >= OPEN_MAX:
         raise Rejected("TOO_MANY_PROPOSALS", proposer=proposer, allowed=OPEN_MAX)
+    tried[proposer] = tried.get(proposer, 0) + 1
 
 
 def open_proposal(state: StateView, proposal: str, record: ProposalRecord) -> list[Change]:
     """The changes with which it can be voted on until it expires."""
+    agenda = get_agenda(state)
     return [
         (PROPOSAL, proposal, record),
-        (AGENDA, AGENDA, _count_open(get_agenda(state), record.proposer, 1)),
-        (DUE_TABLE, get_due_key(record.expires, PROPOSAL_DUE, proposal), 1),
+        (AGENDA, AGENDA, _count_place(replace(agenda, open=agenda.open + 1), record.proposer, 1)),
+        (CLOCK, get_due_key(record.expires, PROPOSAL_DUE, proposal), 1),
+        *_reserve_keys(state, record, 1),
     ]
 
 
 def end_voting(state: StateView, proposal: str, record: ProposalRecord) -> list[Change]:
     """The changes after which it is no longer voted on; what has passed waits for its height."""
-    agenda = _count_open(get_agenda(state), record.proposer, -1)
+    agenda = get_agenda(state)
+    agenda = replace(agenda, open=agenda.open - 1)
+    changes: list[Change] = [
+        (PROPOSAL, proposal, record),
+        (CLOCK, get_due_key(record.expires, PROPOSAL_DUE, proposal), None),
+    ]
     if record.state == "passed":
         agenda = replace(agenda, passed=tuple(sorted([*agenda.passed, (record.enacts_at, proposal)])))
-    return [
-        (PROPOSAL, proposal, record),
-        (AGENDA, AGENDA, agenda),
-        (DUE_TABLE, get_due_key(record.expires, PROPOSAL_DUE, proposal), None),
-    ]
+        return [*changes, (AGENDA, AGENDA, agenda)]
+    agenda = _count_place(agenda, record.proposer, -1)
+    return [*changes, (AGENDA, AGENDA, agenda), *_reserve_keys(state, record, -1)]
 
 
-def _count_open(agenda: Agenda, proposer: str, more: int) -> Agenda:
-    """The agenda with one more or one fewer of a proposer's open proposals."""
+def _count_place(agenda: Agenda, proposer: str, more: int) -> Agenda:
+    """The agenda with one more or one fewer of a proposer's places taken."""
     counts = dict(agenda.proposers)
     counts[proposer] = counts.get(proposer, 0) + more
-    proposers = tuple((name, count) for name, count in sorted(counts.items()) if count)
-    return replace(agenda, open=agenda.open + more, proposers=proposers)
+    proposers = tuple((name, count) for name, count in sorted(counts.items()) if count > 0)
+    return replace(agenda, proposers=proposers)
+
+
+def _reserve_keys(state: StateView, record: ProposalRecord, more: int) -> list[Change]:
+    """The changes with which one more or one fewer proposal gives these keys to somebody."""
+    keys = {
+        key_id(check_key(key.public))
+        for action in record.actions
+        if isinstance(action, AdmitParticipant | RecoverKeys)
+        for key in (action.keys if isinstance(action, AdmitParticipant) else action.add)
+    }
+    counts = {identifier: (state.get(RESERVED, identifier) or 0) + more for identifier in sorted(keys)}
+    return [(RESERVED, identifier, count if count > 0 else None) for identifier, count in counts.items()]
+
+
+def is_reserved(state: StateView, identifier: str) -> bool:
+    """Whether a proposal that is open or waits gives this key to somebody."""
+    return state.get(RESERVED, identifier) is not None
 
 
 def take_next(state: StateView, *, height: int) -> tuple[str, ProposalRecord] | None:
@@ -91,4 +126,5 @@ def end_waiting(state: StateView, proposal: str, record: ProposalRecord) -> list
     """The changes after which it waits no longer: it was enacted, or could not be."""
     agenda = get_agenda(state)
     passed = tuple(each for each in agenda.passed if each[1] != proposal)
-    return [(PROPOSAL, proposal, record), (AGENDA, AGENDA, replace(agenda, passed=passed))]
+    agenda = _count_place(replace(agenda, passed=passed), record.proposer, -1)
+    return [(PROPOSAL, proposal, record), (AGENDA, AGENDA, agenda), *_reserve_keys(state, record, -1)]

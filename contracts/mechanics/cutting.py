@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from contracts.mechanics.due_work import WINDOW_DUE, get_due_key
+from contracts.mechanics.due_work import CLOCK, WINDOW_DUE, get_due_key
 from contracts.mechanics.parameters import get_parameter
 from contracts.mechanics.settlement_records import (
     BRANDS,
@@ -28,17 +28,25 @@ from contracts.mechanics.windows import CLOSED, get_window_key
 from contracts.messages.statement import Statement
 from ledger.codec import encode
 from ledger.rule import BlockContext
-from ledger.state import DUE_TABLE, StateView
+from ledger.state import StateView
 from ledger.totals import OWED_TABLE
 
 WINDOWS_MAX = 999_999
 """The last number that a window can have: that one is never cut."""
 
+CARRY_REASON = "carry"
+"""Of the leg with which the operator takes over what whole units left over of somebody who left."""
+
 Change = tuple[str, str, Any]
 
 
 def is_due(state: StateView, block: BlockContext, window: OpenWindow) -> bool:
-    """Whether this block ends the open window: somebody said so, or its days are over."""
+    """Whether this block ends the open window: somebody said so, or its days are over.
+
+    Where somebody left with this very block the next one does, so that a carry meets the leg that clears it.
+    """
+    if any(reason == CARRY_REASON for _, _, reason in block.owed):
+        return False
     if 0 < window.cut_height <= block.height:
         return window.number < WINDOWS_MAX
     days = get_parameter(state, block, "window_days")
@@ -69,7 +77,7 @@ def cut(state: StateView, block: BlockContext, window: OpenWindow) -> tuple[list
         (STATEMENT, key, data.decode()),
         (WINDOW, key, record),
         (OPEN_WINDOW, OPEN_WINDOW, OpenWindow(window.number + 1, block.height, block.time, 0)),
-        (DUE_TABLE, get_due_key(record.due_at, WINDOW_DUE, key), 1),
+        (CLOCK, get_due_key(record.due_at, WINDOW_DUE, key), 1),
     ]
     return changes, record.statement
 
@@ -127,7 +135,7 @@ def _make_record(
         agreed=(),
         disputed=(),
         due_at=block.time + get_parameter(state, block, "confirmation_seconds") * 1000,
-        unit_micros=sums.payment_unit_micros,
+        unit_micros=statement.payment_unit_micros,
         transfers=tuple(
             Transfer(one.source, one.destination, one.units, "", "") for one in statement.transfers
         ),

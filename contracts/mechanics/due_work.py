@@ -1,4 +1,8 @@
-"""Due work: what a block has to do by itself, found through an index in order of (minute, kind, what).
+"""Due work: what a block has to do by itself: clocks first, then what an index finds, in order of (minute,
+kind, what).
+
+Clocks are those of proposals and windows. They are few, and whoever makes much other work (holds, lots that
+lapse) keeps none of them waiting.
 
 The amount a block does is bounded (`due_entries_max`), so a month end with a million lapsing lots never makes
 one block slow. What is left waits for the next; a lot past its day, or a hold past its time, cannot be used
@@ -12,11 +16,13 @@ from typing import Final, NamedTuple
 from ledger.calendar import MILLIS_PER_DAY
 from ledger.due import MINUTE_DIGITS
 from ledger.rule import BlockContext
-from ledger.state import StateView
+from ledger.state import DUE_TABLE, StateView
 from ledger.values import NEVER
 
 EXPIRY: Final = "e"
 HOLD: Final = "h"
+CLOCK: Final = "clock"
+"""The table of clocks, by the same keys as what is due."""
 PROPOSAL_DUE: Final = "p"
 WINDOW_DUE: Final = "w"
 _MILLIS_PER_MINUTE: Final = 60_000
@@ -26,6 +32,8 @@ _MINUTES_PER_DAY: Final = MILLIS_PER_DAY // _MILLIS_PER_MINUTE
 class Due(NamedTuple):
     """One piece of work whose minute has come."""
 
+    table: str
+    """`DUE_TABLE` or `CLOCK`."""
     key: str
     minute: int
     kind: str
@@ -62,10 +70,13 @@ def get_due_key(time: int, kind: str, about: str) -> str:
 
 
 def find_due(state: StateView, block: BlockContext, *, limit: int) -> list[Due]:
-    """What is due at the block's time, in order, at most ``limit``."""
-    now = block.time // _MILLIS_PER_MINUTE
-    found = []
-    for key in state.first_due(before=f"{now + 1:0{MINUTE_DIGITS}d}", limit=limit):
-        minute, kind, about = key.split("|", 2)
-        found.append(Due(key, int(minute), kind, about))
-    return found
+    """What is due at the block's time, clocks first and each in order, at most ``limit``."""
+    before = f"{block.time // _MILLIS_PER_MINUTE + 1:0{MINUTE_DIGITS}d}"
+    clocks = [key for key, _ in state.list_records(CLOCK) if key < before][:limit]
+    rest = state.first_due(before=before, limit=limit - len(clocks))
+    return [*(_read_due(CLOCK, key) for key in clocks), *(_read_due(DUE_TABLE, key) for key in rest)]
+
+
+def _read_due(table: str, key: str) -> Due:
+    minute, kind, about = key.split("|", 2)
+    return Due(table, key, int(minute), kind, about)

@@ -45,11 +45,18 @@ def check_legs(
 
 
 def check_debit(
-    state: StateView, block: BlockContext, debtor: str, micros: int, *, code: str = "ISSUER_CAP"
+    state: StateView,
+    block: BlockContext,
+    debtor: str,
+    micros: int,
+    *,
+    code: str = "ISSUER_CAP",
+    to_itself: int = 0,
 ) -> Alerts:
     """The debtor may owe so much more; what is to be told of it. Raises `Rejected` with ``code``.
 
-    Who would owe nothing more passes no limit, however much they owe already.
+    ``to_itself`` is what of it nobody comes to owe in the end, since debtor and creditor are one. Who would
+    owe nothing more passes no limit, however much they owe already.
     """
     exposure: Exposure | None = state.get(EXPOSURE, debtor)
     cover: Cover | None = state.get(COVER, debtor)
@@ -63,7 +70,7 @@ def check_debit(
         raise Rejected(code, debtor=debtor, owed=before + micros, limit=limit)
     if block.rulebook < ALERTS_SINCE:
         return UNSET
-    return _find_alert(debtor, before=before, after=before + micros, limit=limit)
+    return _find_alert(debtor, before=before, after=before + micros - to_itself, limit=limit)
 
 
 def reserve(state: StateView, block: BlockContext, debtor: str, gross: int) -> tuple[Change, Alerts]:

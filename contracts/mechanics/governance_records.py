@@ -11,10 +11,13 @@ from contracts.messages.actions import Action
 GOVERNMENT: Final = "government"
 PROPOSAL: Final = "proposal"
 AGENDA: Final = "agenda"
+RESERVED: Final = "reserved"
 HALT: Final = "halt"
 TRIAL: Final = "trial"
 TRUST: Final = "trust"
 ISSUANCE: Final = "issuance"
+ENGINE: Final = "engine"
+VALIDATORS: Final = "validators"
 
 
 class Government(Struct, frozen=True, array_like=True):
@@ -59,7 +62,7 @@ class Agenda(Struct, frozen=True, array_like=True):
     open: int
     """How many proposals can be voted on."""
     proposers: tuple[tuple[str, int], ...]
-    """(proposer, how many of these are its own), above 0, by proposer."""
+    """(proposer, how many of its own are open or wait), above 0, by proposer."""
 
 
 class Halt(Struct, frozen=True, array_like=True):
@@ -87,6 +90,29 @@ class TrustPolicy(Struct, frozen=True, array_like=True):
 
     height: int
     policy: str
+
+
+class EngineRecord(Struct, frozen=True, array_like=True):
+    """Which engine makes the blocks, and how it began: one record, under the table's own name; absent where
+    one sequencer makes them. What every validator derives the engine's own genesis from, so it never changes.
+    """
+
+    engine: str
+    height: int
+    """The first block after this one is the engine's; 0 where it has made all of them."""
+    time: int
+    """Of that height."""
+    validators: tuple[tuple[str, int, str], ...]
+    """(participant, power, consensus key) by participant: those it began with."""
+
+
+class ValidatorSet(Struct, frozen=True, array_like=True):
+    """Who decides the next block: one record, under the table's own name; absent for one sequencer."""
+
+    height: int
+    """Decided with this block; the engine asks them two of its own heights later."""
+    validators: tuple[tuple[str, int, str], ...]
+    """(participant, power, consensus key), by participant."""
 
 
 class Issuance(Struct, frozen=True, array_like=True, gc=False):

@@ -32,9 +32,11 @@ from contracts.messages.actions import (
     SetPar,
     SetRulebook,
     SetTrustPolicy,
+    SetValidators,
     SetVotingRule,
     SetWeight,
     SuspendParticipant,
+    SwitchEngine,
 )
 from ledger.errors import InvalidBlock, Rejected
 from ledger.genesis import Constitution, VotingKind
@@ -64,9 +66,11 @@ _KINDS: Final[dict[type, VotingKind]] = {
     SetPar: "rates",
     SetRulebook: "rulebook",
     SetTrustPolicy: "trust",
+    SetValidators: "trust",
     SetVotingRule: "constitution",
     SetWeight: "membership",
     SuspendParticipant: "membership",
+    SwitchEngine: "trust",
 }
 """Action → the kind of decision it is, but for a parameter that is a rate."""
 _RATES: Final = ("par_", "rate_")

@@ -1,7 +1,8 @@
 """Halts: who is suspended or has left, and what is paused; easy to begin, and asked before anything else.
 
-A suspended participant finishes what it began and serves its own members; its points go on nowhere else. What
-a block does by itself never rests. Where nothing rests there is no record, and nobody pays for asking.
+A suspended participant finishes what it began and serves its own members; its points go on nowhere else. Of
+who has left nothing goes on: nobody may come to owe it anything, or be owed. What a block does by itself
+never rests. Where nothing rests there is no record, and nobody pays for asking.
 """
 
 from __future__ import annotations
@@ -138,7 +139,11 @@ def _make_guard(state: StateView, halt: Halt, sender: str) -> Guard:
             raise Rejected("PARTICIPANT_REMOVED", participant=sender)
         kind = type(message)
         programs = [name for name in _list_programs(message) if name is not None]
-        if halt.suspended or halt.removed:
+        for name in programs if halt.removed else ():
+            record: Program | None = state.get(PROGRAM, name)
+            if record is not None and record.issuer in halt.removed:
+                raise Rejected("PARTICIPANT_REMOVED", participant=record.issuer)
+        if halt.suspended:
             _check_suspended(state, halt, sender, kind, programs)
         if kind.__struct_config__.tag in halt.messages:
             raise Rejected("RULE_PAUSED", message=kind.__struct_config__.tag)
@@ -160,5 +165,5 @@ def _check_suspended(state: StateView, halt: Halt, sender: str, kind: type, prog
         raise Rejected("PARTICIPANT_SUSPENDED", participant=sender)
     if kind in _ELSEWHERE:
         for issuer in sorted(issuers - {sender}):
-            if issuer in halt.suspended or issuer in halt.removed:
+            if issuer in halt.suspended:
                 raise Rejected("PARTICIPANT_SUSPENDED", participant=issuer)

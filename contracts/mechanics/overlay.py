@@ -43,7 +43,10 @@ class Overlay:
 
     def list_records(self, table: str) -> list[tuple[str, Any]]:
         """Every record of a table that is whole in memory, as it would be, in key order."""
-        records = dict(self._state.list_records(table))
+        found = self._state.list_records(table)
+        if not any(name == table for written in (self._totals, self._written) for name, _ in written):
+            return found
+        records = dict(found)
         for written in (self._totals, self._written):
             for (name, key), record in written.items():
                 if name == table:

@@ -23,7 +23,7 @@ from contracts.messages.statement import (
     StatementPosition,
     StatementTransfer,
 )
-from ledger.codec import encode, sha256, to_base64url
+from ledger.codec import INTEGER_MAX, encode, sha256, to_base64url
 from ledger.errors import InvariantBroken
 
 ROUNDING_PREFIX = "rounding:"
@@ -39,6 +39,7 @@ class WindowSums(Struct, frozen=True, gc=False, kw_only=True):
     last_height: int
     closed_at: int
     payment_unit_micros: int
+    """The parameter in force."""
     lines: Mapping[tuple[str, str, str], int]
     """(from, to, reason) → micros of the legs of the window's entries; more than nothing."""
     brought: Mapping[tuple[str, str, int], int]
@@ -66,11 +67,11 @@ def compute_statement(sums: WindowSums) -> Statement:
     """What the window comes to. The order in which anything was given makes no difference."""
     nets = compute_nets(sums.lines, sums.brought)
     names = sorted(nets.keys() | sums.carries.keys())
-    units = compute_units(
-        [nets.get(name, 0) + sums.carries.get(name, 0) for name in names], unit=sums.payment_unit_micros
-    )
+    amounts = [nets.get(name, 0) + sums.carries.get(name, 0) for name in names]
+    unit = find_unit(amounts, least=sums.payment_unit_micros)
+    units = compute_units(amounts, unit=unit)
     positions = [
-        _make_position(sums, name, net=nets.get(name, 0), units=paid)
+        _make_position(sums, name, net=nets.get(name, 0), units=paid, unit=unit)
         for name, paid in zip(names, units, strict=True)
     ]
     transfers = compute_transfers(dict(zip(names, units, strict=True)))
@@ -88,7 +89,7 @@ def compute_statement(sums: WindowSums) -> Statement:
             StatementLine(source, str(micros), reason, destination)
             for (source, destination, reason), micros in sorted(sums.lines.items())
         ],
-        payment_unit_micros=sums.payment_unit_micros,
+        payment_unit_micros=unit,
         positions=positions,
         previous=UNSET if sums.previous is None else sums.previous,
         transfers=[StatementTransfer(payer, payee, paid) for payer, payee, paid in transfers],
@@ -96,7 +97,7 @@ def compute_statement(sums: WindowSums) -> Statement:
     )
 
 
-def _make_position(sums: WindowSums, name: str, *, net: int, units: int) -> StatementPosition:
+def _make_position(sums: WindowSums, name: str, *, net: int, units: int, unit: int) -> StatementPosition:
     carry = sums.carries.get(name, 0)
     shares = sums.brands.get(name, ())
     brands: list[BrandUnits] | UnsetType = UNSET
@@ -105,7 +106,7 @@ def _make_position(sums: WindowSums, name: str, *, net: int, units: int) -> Stat
         brands = [BrandUnits(brand, share) for (brand, _), share in zip(shares, split, strict=True)]
     return StatementPosition(
         brands=brands,
-        carry_after=str(net + carry - units * sums.payment_unit_micros),
+        carry_after=str(net + carry - units * unit),
         carry_before=str(carry),
         net=str(net),
         participant=name,
@@ -124,6 +125,17 @@ def compute_nets(
             nets[source] = nets.get(source, 0) - micros
             nets[destination] = nets.get(destination, 0) + micros
     return nets
+
+
+def find_unit(amounts: Sequence[int], *, least: int) -> int:
+    """The first of ``least``, ten times it, a hundred times it, … of which no amount takes more than every
+    JSON reader can tell. What is not a whole one is carried, as ever.
+    """
+    most = max(map(abs, amounts), default=0)
+    unit = least
+    while most // unit + 1 > INTEGER_MAX:
+        unit *= 10
+    return unit
 
 
 def compute_units(amounts: Sequence[int], *, unit: int) -> list[int]:

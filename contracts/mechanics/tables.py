@@ -7,6 +7,7 @@ from typing import Any, Final
 from contracts.mechanics import governance_records as governance
 from contracts.mechanics import records
 from contracts.mechanics import settlement_records as settlement
+from contracts.mechanics.due_work import CLOCK
 
 TABLES: Final[dict[str, Any]] = {
     records.PARTICIPANT: records.Participant,
@@ -27,10 +28,13 @@ TABLES: Final[dict[str, Any]] = {
     governance.GOVERNMENT: governance.Government,
     governance.PROPOSAL: governance.ProposalRecord,
     governance.AGENDA: governance.Agenda,
+    governance.RESERVED: int,
     governance.HALT: governance.Halt,
     governance.TRIAL: governance.TrialRecord,
     governance.TRUST: governance.TrustPolicy,
     governance.ISSUANCE: governance.Issuance,
+    governance.ENGINE: governance.EngineRecord,
+    governance.VALIDATORS: governance.ValidatorSet,
     settlement.COVER: settlement.Cover,
     settlement.FUND: int,
     settlement.OPEN_WINDOW: settlement.OpenWindow,
@@ -40,11 +44,13 @@ TABLES: Final[dict[str, Any]] = {
     settlement.CARRY: int,
     settlement.BROUGHT: int,
     settlement.BRANDS: settlement.Brands,
+    CLOCK: int,
 }
 """Table name → record type. `nonce` holds the expiry of a consent that was spent, `debt` the points an
-account owes; `fund` what the alliance's fund holds, `statement` the canonical text of a window's, `stated`
-by `owed` key what the last cut found there, `carry` what a participant's cents left over, `brought` by
-debtor, creditor and window what an earlier window left unpaid: micros all.
+account owes; `reserved` by key how many proposals that are open or wait name it, `clock` what is due by key;
+`fund` what the alliance's fund holds, `statement` the canonical text of a window's, `stated` by `owed` key
+what the last cut found there, `carry` what a participant's cents left over, `brought` by debtor, creditor and
+window what an earlier window left unpaid: micros all.
 """
 
 RESIDENT: Final = frozenset(TABLES) - {

@@ -16,11 +16,17 @@ from contracts.mechanics.settlement_records import COVER, FUND, Cover, Transfer,
 from contracts.mechanics.statement import ROUNDING_PREFIX, compute_shares
 from contracts.mechanics.windows import Debt, bring_over, is_attested, settle_if_paid, sum_debts
 from contracts.messages.statement import BroughtLine, Statement, StatementLine
+from ledger.codec import INTEGER_MAX
 from ledger.errors import Rejected
 from ledger.outcome import DRAWS_MAX, Draw, Event
 from ledger.rule import BlockContext
 from ledger.state import StateView
 
+FROM_COVER: Final = "backing:cover"
+FROM_RESERVE: Final = "backing:reserve"
+FROM_FUND: Final = "backing:fund"
+SOURCES: Final = (FROM_COVER, FROM_RESERVE, FROM_FUND)
+"""What is drawn upon before anybody goes without, in this order; no participant can be called so."""
 DEFAULT_REFERENCE: Final = "default"
 """Stands where the bank's reference would, of whoever had given none."""
 
@@ -70,9 +76,21 @@ def share_default(
         replace(window, transfers=transfers),
         relieved=sum_debts(debts, sign=-1),
     )
-    draws = [*sources.draws, *(Draw(micros, creditor) for creditor, micros in losses)]
+    draws = [*sources.draws, *_tell_losses(losses, room=DRAWS_MAX - len(sources.draws))]
     changes = [*sources.changes, *bring_over(state, number, debts), *step.changes]
-    return Default(changes, step.events, draws[:DRAWS_MAX])
+    return Default(changes, step.events, draws)
+
+
+def _tell_losses(losses: Sequence[tuple[str, int]], *, room: int) -> list[Draw]:
+    """What each goes without, as far as there is room; more than one number can say is told in several."""
+    draws: list[Draw] = []
+    for creditor, micros in losses:
+        left = micros
+        while left and len(draws) < room:
+            told = min(left, INTEGER_MAX)
+            draws.append(Draw(told, creditor))
+            left -= told
+    return draws
 
 
 def _draw_sources(state: StateView, block: BlockContext, defaulter: str, shortfall: int) -> Sources:
@@ -83,9 +101,9 @@ def _draw_sources(state: StateView, block: BlockContext, defaulter: str, shortfa
     missing = shortfall
     draws: list[Draw] = []
     for name, there in (
-        ("cover", cover.cover if cover is not None and stands else 0),
-        ("reserve", cover.reserve if cover is not None and stands else 0),
-        ("fund", fund),
+        (FROM_COVER, cover.cover if cover is not None and stands else 0),
+        (FROM_RESERVE, cover.reserve if cover is not None and stands else 0),
+        (FROM_FUND, fund),
     ):
         given = min(there, missing)
         missing -= given
@@ -93,13 +111,15 @@ def _draw_sources(state: StateView, block: BlockContext, defaulter: str, shortfa
             draws.append(Draw(given, name))
     given_by = {draw.source: draw.micros for draw in draws}
     changes: list[Change] = []
-    if cover is not None and ("cover" in given_by or "reserve" in given_by):
+    if cover is not None and (FROM_COVER in given_by or FROM_RESERVE in given_by):
         left = Cover(
-            cover.cover - given_by.get("cover", 0), cover.expires, cover.reserve - given_by.get("reserve", 0)
+            cover.cover - given_by.get(FROM_COVER, 0),
+            cover.expires,
+            cover.reserve - given_by.get(FROM_RESERVE, 0),
         )
         changes.append((COVER, defaulter, left))
-    if "fund" in given_by:
-        changes.append((FUND, FUND, fund - given_by["fund"]))
+    if FROM_FUND in given_by:
+        changes.append((FUND, FUND, fund - given_by[FROM_FUND]))
     return Sources(draws, missing, changes)
 
 

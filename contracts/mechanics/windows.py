@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from msgspec.structs import replace
 
-from contracts.mechanics.due_work import WINDOW_DUE, get_due_key
+from contracts.mechanics.due_work import CLOCK, WINDOW_DUE, get_due_key
 from contracts.mechanics.exposure import relieve
 from contracts.mechanics.parameters import get_parameter
 from contracts.mechanics.settlement_records import (
@@ -30,12 +30,16 @@ from ledger.codec import decode
 from ledger.errors import Rejected
 from ledger.outcome import Event
 from ledger.rule import BlockContext
-from ledger.state import DUE_TABLE, StateView
+from ledger.state import StateView
 
 CLOSED: Final = "closed"
 CONFIRMED: Final = "confirmed"
 SETTLED: Final = "settled"
 ABORTED: Final = "aborted"
+WAITING_MAX: Final = 128
+"""Closed and confirmed windows with which nobody cuts one more by hand: there are only so many numbers, and
+every window stays in memory.
+"""
 
 Change = tuple[str, str, Any]
 Debt = tuple[str, str]
@@ -80,13 +84,18 @@ def get_confirmed_window(state: StateView, number: int) -> WindowRecord:
 
 
 def get_statement(state: StateView, block: BlockContext, number: int) -> Statement:
-    """The statement of a window that was cut, read once a block."""
-    known = block.memo[STATEMENT]
+    """The statement of a window that was cut, read once a block: it never changes, whatever is undone."""
+    known = block.lasting[STATEMENT]
     statement: Statement | None = known.get(number)
     if statement is None:
         text: str = state.get(STATEMENT, get_window_key(number))
         statement = known[number] = decode(text.encode(), STATEMENT_DECODER)
     return statement
+
+
+def is_waiting(window: WindowRecord) -> bool:
+    """Whether it is neither settled nor aborted."""
+    return window.state in (CLOSED, CONFIRMED)
 
 
 def is_clock_over(block: BlockContext, window: WindowRecord) -> bool:
@@ -114,7 +123,7 @@ def confirm_if_agreed(state: StateView, block: BlockContext, number: int, window
     if not window.transfers:
         settled = settle_if_paid(state, number, window)
         return Step([*changes, *settled.changes], [*events, *settled.events])
-    changes += [(WINDOW, key, window), (DUE_TABLE, get_due_key(due_at, WINDOW_DUE, key), 1)]
+    changes += [(WINDOW, key, window), (CLOCK, get_due_key(due_at, WINDOW_DUE, key), 1)]
     return Step(changes, events)
 
 
@@ -181,7 +190,7 @@ def end_clock(state: StateView, number: int, window: WindowRecord) -> list[Chang
     """The changes after which nothing is due for the window, neither to be confirmed nor to be aborted."""
     key = get_due_key(window.due_at, WINDOW_DUE, get_window_key(number))
     # A clock that ran out on an open dispute has been taken down already.
-    return [(DUE_TABLE, key, None)] if state.get(DUE_TABLE, key) is not None else []
+    return [(CLOCK, key, None)] if state.get(CLOCK, key) is not None else []
 
 
 def _add_all(amounts: dict[str, int], more: Mapping[str, int]) -> None:

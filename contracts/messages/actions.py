@@ -21,6 +21,7 @@ from ledger.values import (
     Par,
     ParticipantId,
     ProgramId,
+    PublicKey,
     SeriesId,
 )
 
@@ -183,6 +184,38 @@ class SetTrustPolicy(
     policy: PolicyText
 
 
+class ChainValidator(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """An organisation whose engine decides with the others what the next block is."""
+
+    participant: ParticipantId
+    power: Annotated[int, Meta(ge=1, le=1_000_000)]
+    """The weight of its vote among engines; more than two thirds of all decide a block."""
+    public: PublicKey
+    """Its engine votes with it."""
+
+
+ValidatorList = Annotated[list[ChainValidator], Meta(min_length=1, max_length=64)]
+
+
+class SetValidators(
+    Struct, frozen=True, forbid_unknown_fields=True, gc=False, tag="set_validators", tag_field="@type"
+):
+    """These decide what the next block is, and nobody else."""
+
+    validators: ValidatorList
+    """In order of their ids, each once."""
+
+
+class SwitchEngine(
+    Struct, frozen=True, forbid_unknown_fields=True, gc=False, tag="switch_engine", tag_field="@type"
+):
+    """After this block a set of validators makes the blocks, where one sequencer did."""
+
+    engine: Literal["cometbft"]
+    validators: ValidatorList
+    """In order of their ids, each once."""
+
+
 class Pause(Struct, frozen=True, forbid_unknown_fields=True, gc=False, tag="pause", tag_field="@type"):
     """One program or one kind of message rests: easy to begin."""
 
@@ -252,9 +285,11 @@ Action = (
     | SetPar
     | SetRulebook
     | SetTrustPolicy
+    | SetValidators
     | SetVotingRule
     | SetWeight
     | SuspendParticipant
+    | SwitchEngine
 )
 """What a proposal may do. No action rewrites a balance."""
 SettlingAction = AbortWindow | DeclareDefault | ResolveDispute

@@ -17,12 +17,12 @@ from ledger.genesis import Currency
 from ledger.outcome import LegReason
 from ledger.values import Chain, Count, Height, LegAccount, Millis, Name, ParticipantId
 
-MicrosText = Annotated[str, Meta(pattern=r"\A[1-9][0-9]{0,23}\Z", max_length=24)]
+MicrosText = Annotated[str, Meta(pattern=r"\A[1-9][0-9]{0,31}\Z", max_length=32)]
 """More than nothing, in decimal."""
-SignedMicrosText = Annotated[str, Meta(pattern=r"\A(0|-?[1-9][0-9]{0,23})\Z", max_length=25)]
+SignedMicrosText = Annotated[str, Meta(pattern=r"\A(0|-?[1-9][0-9]{0,31})\Z", max_length=33)]
 """In decimal, below zero with `-`."""
 Units = Annotated[int, Meta(ge=1, le=INTEGER_MAX)]
-"""Of `payment_unit_micros` each: with a unit that money is really paid in, nobody comes near 2^53 of them."""
+"""Of `payment_unit_micros` each, which is as large as it takes to stay below 2^53 of them."""
 UnitsOrNone = Annotated[int, Meta(ge=0, le=INTEGER_MAX)]
 SignedUnits = Annotated[int, Meta(ge=-INTEGER_MAX, le=INTEGER_MAX)]
 
@@ -103,7 +103,8 @@ class Statement(
     """0 where the first block of all cut it."""
     lines: Annotated[list[StatementLine], Meta(max_length=10_000_000)]
     """In order of (from, to, reason)."""
-    payment_unit_micros: Annotated[int, Meta(ge=1, le=1_000_000)]
+    payment_unit_micros: Annotated[int, Meta(ge=1, le=INTEGER_MAX)]
+    """The parameter, or ten, a hundred, … times it where a position would pass 2^53 of it."""
     positions: Annotated[list[StatementPosition], Meta(max_length=100_001)]
     """In order of participants."""
     previous: Digest | UnsetType = UNSET

@@ -17,12 +17,12 @@ from msgspec.structs import replace
 from contracts.actions.dispatch import do_all
 from contracts.mechanics.agenda import (
     check_open,
-    check_place,
     end_voting,
     end_waiting,
     get_proposal,
     open_proposal,
     take_next,
+    take_place,
 )
 from contracts.mechanics.due_work import Due
 from contracts.mechanics.governance_records import GOVERNMENT, PROPOSAL, Government, ProposalRecord
@@ -43,6 +43,9 @@ from ledger.outcome import Event, Outcome, outcome_of
 from ledger.rule import NO_READS, Asked, BlockContext, Decision, DueWork, Rule
 from ledger.state import Key, StateView
 
+HEIGHTS_AHEAD_MAX: Final = 31_536_000
+"""How far ahead a proposal may be enacted: what has passed waits, and takes up a place, till then."""
+
 
 def propose(state: StateView, asked: Asked, message: Propose) -> Decision:
     """The alliance can vote on it until it expires."""
@@ -56,12 +59,13 @@ def propose(state: StateView, asked: Asked, message: Propose) -> Decision:
     if message.expires <= block.time:
         raise Rejected("PROPOSAL_EXPIRED", expires=message.expires, time=block.time)
     latest = block.time + get_parameter(state, block, "proposal_seconds_max") * 1000
-    if message.expires > latest:
-        raise Rejected("PROPOSAL_TOO_LONG", expires=message.expires, allowed=latest)
+    farthest = block.height + HEIGHTS_AHEAD_MAX
+    if message.expires > latest or message.effective_height > farthest:
+        raise Rejected("PROPOSAL_TOO_LONG", expires=message.expires, allowed=latest, farthest=farthest)
     approve_basis_points, notice_heights = _find_rule(government, message.actions)
     if message.effective_height < block.height + notice_heights:
         raise Rejected("NOTICE_TOO_SHORT", height=message.effective_height, notice=notice_heights)
-    check_place(state, asked.sender)
+    take_place(state, block, asked.sender)
     do_all(state, block, message.actions)
 
     # POST

@@ -42,7 +42,9 @@ def redeem(state: StateView, asked: Asked, message: Redeem) -> Decision:
         legs = make_redemption_legs(
             asked, issuer=spending.issuer, gross=spending.gross, commission=commission
         )
-        alerts = check_debit(state, asked.block, spending.issuer, spending.gross)
+        # An operator that issues pays the commission to itself: no debt, though room is asked for it too.
+        to_itself = commission if spending.issuer == asked.block.operator else 0
+        alerts = check_debit(state, asked.block, spending.issuer, spending.gross, to_itself=to_itself)
         pars = tuple(spending.pars)
     changes = spending.changes + check_limits(state, asked, message, spending)
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from contracts.mechanics import membership
+from contracts.mechanics.agenda import is_reserved
 from contracts.mechanics.government import check_no_vote_needed
 from contracts.mechanics.parameters import check_value, with_change
 from contracts.mechanics.records import PARAMETER
@@ -46,6 +47,8 @@ def add_key(state: StateView, asked: Asked, message: AddKey) -> Decision:
     """The sender has one more key from the next height."""
     keys = [ParticipantKey(message.public, message.purpose)]
     changes = membership.register_keys(state, asked.block, asked.sender, keys)
+    if any(is_reserved(state, identifier) for _, identifier, _ in changes):
+        raise Rejected("KEY_EXISTS", key=message.public)
     if message.purpose == "govern":
         changes.append(membership.count_govern_keys(state, asked.sender, 1))
     return Decision(Outcome(code=OK), (), changes)

@@ -16,10 +16,11 @@ from msgspec.structs import replace
 
 from contracts.mechanics import cutting
 from contracts.mechanics.due_work import Due
-from contracts.mechanics.settlement_records import OPEN_WINDOW, STATEMENT, Transfer
+from contracts.mechanics.settlement_records import OPEN_WINDOW, STATEMENT, WINDOW, Transfer
 from contracts.mechanics.statement import ROUNDING_PREFIX
 from contracts.mechanics.windows import (
     CLOSED,
+    WAITING_MAX,
     Step,
     abort,
     confirm_if_agreed,
@@ -30,6 +31,7 @@ from contracts.mechanics.windows import (
     get_window,
     get_window_key,
     is_clock_over,
+    is_waiting,
     settle_if_paid,
 )
 from contracts.messages.reject_codes import OK
@@ -46,6 +48,9 @@ def cut_window(state: StateView, asked: Asked, message: CutWindow) -> Decision:
         raise Rejected("NOT_OPERATOR", sender=asked.sender)
     if message.effective_height <= asked.block.height:
         raise Rejected("HEIGHT_NOT_AHEAD", height=message.effective_height)
+    waiting = sum(is_waiting(record) for _, record in state.list_records(WINDOW))
+    if waiting >= WAITING_MAX:
+        raise Rejected("TOO_MANY_WINDOWS", waiting=waiting, allowed=WAITING_MAX)
     window = replace(get_open_window(state, asked.block), cut_height=message.effective_height)
     return Decision(Outcome(code=OK), (), [(OPEN_WINDOW, OPEN_WINDOW, window)])
 

@@ -8,14 +8,11 @@ as `contracts.mechanics.waterfall` does, from the window's own statement.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 from contracts.mechanics.statement import compute_shares
-from contracts.mechanics.waterfall import compute_claims, match_debts
+from contracts.mechanics.waterfall import SOURCES, compute_claims, match_debts
 from contracts.messages.statement import Statement
 from ledger.outcome import Draw
-
-_SOURCES: Final = ("cover", "reserve", "fund")
 
 Debts = dict[tuple[str, str], int]
 """(debtor, creditor) → micros."""
@@ -90,7 +87,7 @@ def _compute_missing(shortfall: int, draws: Sequence[Draw]) -> int:
     """
     missing = shortfall
     ahead = list(draws)
-    for source in _SOURCES:
+    for source in SOURCES:
         if missing and ahead and ahead[0].source == source:
             missing -= ahead.pop(0).micros
     return missing

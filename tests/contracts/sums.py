@@ -7,6 +7,7 @@ its due work and each due work something to do; nothing came back beyond its ori
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
 from contracts.mechanics.due_work import (
     PROPOSAL_DUE,
@@ -19,6 +20,10 @@ from contracts.mechanics.governance_records import AGENDA, PROPOSAL, Agenda, Pro
 from contracts.mechanics.lots import count_kinds
 from contracts.mechanics.records import Earned, HoldRecord, Spent
 from contracts.mechanics.settlement_records import WindowRecord
+from contracts.messages.actions import Action, AdmitParticipant, RecoverKeys
+from contracts.messages.registry import ParticipantKey
+from ledger.codec import from_base64url
+from ledger.keys import key_id
 from ledger.outcome import Lot
 from ledger.posting import EMPTY_ACCOUNT, INTO_SUPPLY, OUT_OF_SUPPLY, Account, credit, get_account_key
 from ledger.rule import BlockContext
@@ -32,8 +37,9 @@ WAITING = ("closed", "confirmed")
 def check_sums(state: State, context: BlockContext) -> None:
     """All of it holds in this state, which must be whole in memory."""
     due = _check_accounts(state, context) | _check_holds(state)
-    due |= _check_agenda(state) | _list_window_due(state)
     assert {key for key, _ in state.list_records("due")} == due
+    clocks = _check_agenda(state) | _list_window_due(state)
+    assert {key for key, _ in state.list_records("clock")} == clocks
     _check_debts(state)
     _check_unsettled(state)
 
@@ -96,17 +102,31 @@ def _check_holds(state: State) -> set[str]:
 
 
 def _check_agenda(state: State) -> set[str]:
-    """What is open and what waits is what the proposals say; returns the due work of what is open."""
+    """What is open and what waits is what the proposals say, and so are the keys that nobody else may
+    register; returns the clocks of what is open.
+    """
     agenda = state.get(AGENDA, AGENDA) or Agenda((), 0, ())
     proposals: dict[str, ProposalRecord] = dict(state.list_records(PROPOSAL))
     being_voted_on = {name: record for name, record in proposals.items() if record.state == "open"}
     waiting = [(record.enacts_at, name) for name, record in proposals.items() if record.state == "passed"]
-    proposers = Counter(record.proposer for record in being_voted_on.values())
+    standing = [record for record in proposals.values() if record.state in ("open", "passed")]
+    proposers = Counter(record.proposer for record in standing)
     assert agenda == Agenda(tuple(sorted(waiting)), len(being_voted_on), tuple(sorted(proposers.items())))
+    reserved: Counter[str] = Counter()
+    for record in standing:
+        reserved.update({key_id(from_base64url(key.public, size=32)) for key in list_keys(record.actions)})
+    assert dict(state.list_records("reserved")) == reserved
     for record in proposals.values():
         assert len({*record.yes, *record.no}) == len(record.yes) + len(record.no)
         assert bool(record.enacts_at) == (record.state in ("passed", "enacted", "failed"))
     return {get_due_key(record.expires, PROPOSAL_DUE, name) for name, record in being_voted_on.items()}
+
+
+def list_keys(actions: Iterable[Action]) -> list[ParticipantKey]:
+    """The keys that these actions give to somebody."""
+    given = [one.keys for one in actions if isinstance(one, AdmitParticipant)]
+    given += [one.add for one in actions if isinstance(one, RecoverKeys)]
+    return [key for keys in given for key in keys]
 
 
 def _check_debts(state: State) -> None:
@@ -132,7 +152,7 @@ def _list_window_due(state: State) -> set[str]:
     for key, record in state.list_records("window"):
         window: WindowRecord = record
         due_key = get_due_key(window.due_at, WINDOW_DUE, key)
-        is_stuck = bool(window.disputed) and state.get("due", due_key) is None
+        is_stuck = bool(window.disputed) and state.get("clock", due_key) is None
         if window.state == "confirmed" or (window.state == "closed" and not is_stuck):
             due.add(due_key)
     return due

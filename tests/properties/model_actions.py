@@ -96,7 +96,7 @@ def reinstate(state: State, _block: Block, action: Action) -> None:
     del state.suspended[action["participant"]]
 
 
-def remove(state: State, block: Block, action: Action) -> None:
+def remove(state: State, block: Block, action: Action) -> dict[str, Any]:
     who = action["participant"]
     check_belongs(state, who)
     if who in (block.operator, state.standing["trustee"]):
@@ -108,6 +108,11 @@ def remove(state: State, block: Block, action: Action) -> None:
         reject("PARTICIPANT_OWES")
     state.weights.pop(who, None)
     state.removed[who] = True
+    carry = state.carries.get(who, 0)
+    source, destination = (who, block.operator) if carry > 0 else (block.operator, who)
+    leg = {"from": source, "micros": abs(carry), "reason": "carry", "to": destination}
+    state.owe([leg] if carry else [])
+    return {"legs": [leg] if carry else []}
 
 
 def recover_keys(state: State, block: Block, action: Action) -> None:
@@ -118,9 +123,7 @@ def recover_keys(state: State, block: Block, action: Action) -> None:
     if any(name not in own for name in action["revoke"]):
         reject("KEY_UNKNOWN")
     living = [name for name, key in own.items() if key.valid_to == FOREVER]
-    revoked = set(action["revoke"] or living)
-    if len(revoked) < len(action["revoke"]) or any(own[name].valid_to != FOREVER for name in revoked):
-        reject("KEY_ALREADY_REVOKED")
+    revoked = set(action["revoke"] or living) & set(living)
     kept = [key.purpose for name, key in own.items() if key.valid_to == FOREVER and name not in revoked]
     if "govern" not in (*kept, *(key["purpose"] for key in action["add"])):
         reject("LAST_GOVERN_KEY")

@@ -16,7 +16,9 @@ MINUTE, MINUTES_A_DAY = 60_000, 1_440
 
 
 def find_due(state: State, block: Block) -> list[tuple[int, str, str, Any]]:
-    """(minute due, kind, account or hold, what it is), in order, of all that has come due."""
+    """(minute due, kind, account or hold, what it is) of all that has come due: what waits by a clock first, and
+    each in order.
+    """
     due: list[tuple[int, str, str, Any]] = []
     for (member, program), lots in state.accounts.items():
         for day in {like[0] for like, _ in lots if like[0] < NEVER}:
@@ -29,21 +31,16 @@ def find_due(state: State, block: Block) -> list[tuple[int, str, str, Any]]:
     due += find_closings(state)
     due += find_clocks(state)
     now = floor_of(block.time, MINUTE)
-    return sorted((row for row in due if row[0] <= now), key=lambda row: row[:3])
+    return sorted((row for row in due if row[0] <= now), key=lambda row: (row[1] not in "pw", row[:3]))
 
 
 def do_what_is_due(state: State, block: Block) -> list[Entry]:
-    """What was decided, then the cut, then what the clock asked for as the block began, where that still
-    stands: a vote may have ended it.
-    """
-    waiting = find_due(state, block)
+    """What was decided, then the cut, then what has come due."""
     entries = [enact(state, block, name) for name in find_enactments(state, block)]
     if is_cut_due(state, block):
         entries.append(cut(state, block))
     bound = state.parameter("due_entries_max", block.height)
-    standing = find_due(state, block)
-    due = [row for row in waiting[:bound] if row in standing]
-    return entries + [DO[kind](state, block, what) for _, kind, _, what in due]
+    return entries + [DO[kind](state, block, what) for _, kind, _, what in find_due(state, block)[:bound]]
 
 
 def expire(state: State, block: Block, what: tuple[int, str, str]) -> Entry:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from tests.properties.model_actions import DO, FLOORS, kind_of
-from tests.properties.model_state import Block, Proposal, State, TurnedDown, reject
+from tests.properties.model_state import STANDING, Block, Proposal, State, TurnedDown, reject
 from tests.properties.model_values import ceiling_of, day_of
 
 Message = dict[str, Any]
 Entry = tuple[Message, dict[str, Any]]
 OK = {"code": "OK"}
 OPEN_MAX = 8
+HEIGHTS_AHEAD_MAX = 31_536_000
 MINUTE = 60_000
 
 
@@ -39,6 +40,7 @@ def begin(state: State, settings: dict[str, Any]) -> None:
         "log_key": settings["log_key"],
         "minimum_voters": constitution["minimum_voters"],
         "rulebook": settings["rulebook"],
+        "tried": {},
         "trustee": constitution["trustee"],
         "window": 1,
     }
@@ -61,13 +63,19 @@ def propose(state: State, block: Block, sender: str, message: Message) -> dict[s
         reject("CONFIGURATION_CHANGED")
     if expires <= block.time:
         reject("PROPOSAL_EXPIRED")
-    if expires > block.time + 1000 * state.parameter("proposal_seconds_max", block.height):
+    far = message["effective_height"] > block.height + HEIGHTS_AHEAD_MAX
+    if far or expires > block.time + 1000 * state.parameter("proposal_seconds_max", block.height):
         reject("PROPOSAL_TOO_LONG")
     if message["effective_height"] < block.height + notice:
         reject("NOTICE_TOO_SHORT")
-    own = [each for each in state.proposals.values() if each.proposer == sender and each.stands == "open"]
-    if len(own) >= OPEN_MAX:
+    own = [each for each in state.proposals.values() if each.proposer == sender and each.stands in STANDING]
+    tried = state.standing["tried"]  # one for all copies of a state: no undoing gives a try back
+    if tried.get("height") != block.height:
+        tried.clear()
+        tried["height"] = block.height
+    if len(own) >= OPEN_MAX or tried.get(sender, 0) >= OPEN_MAX:
         reject("TOO_MANY_PROPOSALS")
+    tried[sender] = tried.get(sender, 0) + 1
     do_all(state.copy(), block, actions)
     state.proposals[message["proposal"]] = Proposal(
         sender,

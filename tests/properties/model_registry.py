@@ -77,7 +77,7 @@ def add_key(state: State, block: Block, sender: str, message: dict[str, Any]) ->
     if not is_fit_key(message["public"]):
         reject("KEY_REFUSED")
     identifier = key_id_of(message["public"])
-    if identifier in state.keys:
+    if identifier in state.keys or message["public"] in state.keys_named():
         reject("KEY_EXISTS")
     state.keys[identifier] = Key(sender, message["public"], message["purpose"], block.height + 1, FOREVER)
     return OK

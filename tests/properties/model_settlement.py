@@ -13,6 +13,7 @@ Events = list[dict[str, Any]]
 Entry = tuple[Message, dict[str, Any]]
 OK = {"code": "OK"}
 MINUTE = 60_000
+WAITING_MAX = 128
 
 
 def event(name: str, number: int) -> dict[str, Any]:
@@ -28,11 +29,15 @@ def cut_window(state: State, block: Block, sender: str, message: Message) -> dic
         reject("NOT_OPERATOR")
     if message["effective_height"] <= block.height:
         reject("HEIGHT_NOT_AHEAD")
+    if sum(window.stands in ("closed", "confirmed") for window in state.windows.values()) >= WAITING_MAX:
+        reject("TOO_MANY_WINDOWS")
     state.standing["cut_at"] = message["effective_height"]
     return OK
 
 
 def is_cut_due(state: State, block: Block) -> bool:
+    if any(leg["reason"] == "carry" for leg in state.legs.get(block.height, ())):
+        return False
     days = state.parameter("window_days", block.height)
     by_day = days > 0 and block.day >= state.standing["cut_day"] + days
     return by_day or 0 < state.standing["cut_at"] <= block.height

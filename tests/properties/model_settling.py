@@ -18,6 +18,8 @@ from tests.properties.model_state import Block, State, Window, reject
 from tests.properties.model_statement import apportion
 
 Message = dict[str, Any]
+INTEGER_MAX = 2**53 - 1
+DRAWS_MAX = 80
 
 
 def find_confirmed(state: State, number: int) -> Window:
@@ -33,7 +35,8 @@ def resolve_dispute(state: State, block: Block, action: Message) -> dict[str, An
     if action["participant"] not in window.disputing:
         reject("NO_DISPUTE")
     corrections = action["corrections"]
-    if any(who not in state.participants for each in corrections for who in (each["from"], each["to"])):
+    present = set(state.participants) - set(state.removed)
+    if any(who not in present for each in corrections for who in (each["from"], each["to"])):
         reject("PARTICIPANT_UNKNOWN")
     legs = [{**each, "reason": "correction"} for each in corrections if each["from"] != each["to"]]
     state.owe(legs)
@@ -81,7 +84,7 @@ def declare_default(state: State, block: Block, action: Message) -> dict[str, An
         there = state.standing["fund"] if name == "fund" else getattr(cover, name, 0)
         given = min(there, missing)
         missing -= given
-        sources.append((name, given))
+        sources.append((f"backing:{name}", given))
         if name == "fund":
             state.standing["fund"] -= given
         elif given:
@@ -93,7 +96,11 @@ def declare_default(state: State, block: Block, action: Message) -> dict[str, An
     for place, _, _ in unpaid:
         attest(state, number, place, {"from", "to"})
     state.suspended[debtor] = True
-    draws = [{"micros": micros, "source": source} for source, micros in sources if micros]
+    draws = [
+        {"micros": min(micros - told, INTEGER_MAX), "source": source}
+        for source, micros in sources
+        for told in range(0, min(micros, DRAWS_MAX * INTEGER_MAX), INTEGER_MAX)
+    ][:DRAWS_MAX]
     return {"draws": draws, "events": settle_if_paid(state, number)}
 
 
@@ -107,5 +114,5 @@ def spread(state: State, number: int, sources: list[tuple[str, int]], due: list[
             left -= part
             if there > part:
                 sources.insert(0, (source, there - part))
-            if source not in ("cover", "reserve", "fund"):
+            if not source.startswith("backing:"):
                 bring(state, source, payee, part, number)

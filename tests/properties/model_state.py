@@ -59,6 +59,10 @@ __all__ = [
 ]
 
 
+STANDING = ("open", "passed")
+"""A proposal that takes up a place, and keeps the keys that it names from everybody else."""
+
+
 class State:
     def __init__(self) -> None:
         self.participants: dict[str, str] = {}
@@ -131,6 +135,12 @@ class State:
         ):
             value = changed
         return value
+
+    def keys_named(self) -> set[str]:
+        """The public keys that proposals give to somebody."""
+        actions = [one for each in self.proposals.values() if each.stands in STANDING for one in each.actions]
+        given = {"admit": "keys", "recover_keys": "add"}
+        return {key["public"] for one in actions if one["@type"] in given for key in one[given[one["@type"]]]}
 
     def open_series(self, program: str, height: int) -> str | None:
         """The id of the series with the latest opening height reached."""

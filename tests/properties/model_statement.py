@@ -82,6 +82,8 @@ def make_statement(
     before = {who: carry for who, carry in carries.items() if carry}
     standing = sorted({*nets, *before})
     amounts = [(who, nets.get(who, 0) + before.get(who, 0)) for who in standing]
+    while any(abs(amount) // unit + 1 > 2**53 - 1 for _, amount in amounts):
+        unit *= 10
     units = find_units(amounts, unit)
     positions = []
     for who, amount in amounts:

@@ -36,6 +36,7 @@ REFUSALS = {
 }
 """What is refused of a transaction that could be read at all."""
 OUT_OF_REACH = {
+    "TOO_MANY_WINDOWS": "nobody cuts 128 before one is settled; tests/contracts/test_attacks_step4.py does",
     "BALANCE_LIMIT": "a million messages of 10^9 points would get there; test_limits.py begins near it",
 }
 

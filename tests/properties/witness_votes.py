@@ -61,8 +61,8 @@ def change_keys(witness: Any, actions: list[Leaf], height: int) -> None:
         elif action["@type"] == "recover_keys":
             who = action["participant"]
             own = [name for name, key in witness.keys.items() if key.participant == who]
-            for name in action["revoke"] or [name for name in own if witness.keys[name].valid_to == FOREVER]:
-                assert witness.keys[name].valid_to == FOREVER
+            living = [name for name in own if witness.keys[name].valid_to == FOREVER]
+            for name in set(action["revoke"] or living) & set(living):
                 witness.keys[name] = witness.keys[name]._replace(valid_to=height)
             assert not {key_id_of(key["public"]) for key in action["add"]} & set(witness.keys)
             witness.register(action["participant"], action["add"], height + 1)

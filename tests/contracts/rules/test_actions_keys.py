@@ -41,7 +41,6 @@ LADDERS = [
             ("KEY_REFUSED", lambda it: it.set(add=[ParticipantKey(SMALL, "till")])),
             ("KEY_EXISTS", lambda it: it.set(add=[key(purpose="till"), key(purpose="till")])),
             ("KEY_UNKNOWN", lambda it: it.set(revoke=[make_signer(FRESH, "till").key_id, TILL.key_id])),
-            ("KEY_ALREADY_REVOKED", lambda it: it.set(revoke=[*it.fields["revoke"], it.fields["revoke"][0]])),
             ("LAST_GOVERN_KEY", lambda it: it.set(add=[key(purpose="till")])),
         ],
     ),

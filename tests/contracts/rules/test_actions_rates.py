@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from contracts.mechanics.records import Change, Parameter, Pars
 from contracts.mechanics.terms import get_series_terms
 from contracts.messages import AnnouncePar, OpenSeries
-from contracts.messages.actions import SetPar
+from contracts.messages.actions import ChangeParameter, SetPar
 from tests.contracts.cast import ANNA, CINEMA, FRESH, PETROL, grant
 from tests.contracts.council import carry, come_to, decide, found, propose
 from tests.contracts.ladder import every_row, fall_from
@@ -144,3 +145,17 @@ def test_a_par_that_would_not_fall_needs_no_vote_and_gets_none(council):
 def test_only_voters_let_a_par_fall(council):
     assert propose(council, fall(50_000), sender=PETROL).code == "OK", "any of them may propose it"
     assert announce(council, 50_000) == "PAR_OUTSIDE_BAND", "and its issuer alone may not"
+
+
+def test_a_par_that_a_vote_lets_fall_does_not_come_back_above_what_points_then_cost(council):
+    """Buy at the fallen price, wait for the announced rise, spend: the vote voids the rise, and a new one
+    that would pay for waiting is refused.
+    """
+    rise = AnnouncePar(council.height + 30, 20_000, 10_400, "leaf", "leaf-1")
+    council.must(FRESH, rise)
+    assert propose(council, SetPar(6_000, 5_000, "leaf", "leaf-1")).code == "PAR_BELOW_FLOOR"
+    decide(council, ChangeParameter(parameter="par_floor_micros", value=1_000), name="floor")
+    assert decide(council, SetPar(6_000, 5_000, "leaf", "leaf-1"), name="fall").code == "OK"
+    assert [pars.redeem for pars in council.get("series", "leaf|leaf-1").pars] == [10_000, 5_000]
+    again = replace(rise, effective_height=council.height + 30)
+    assert council.ask(FRESH, again).code == "PAR_ACCRUE_BELOW_REDEEM"

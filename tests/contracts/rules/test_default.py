@@ -93,19 +93,23 @@ def brought(alliance):
 
 #   cover, reserve, fund → what each gives, and what each creditor goes without
 STAGES = [
-    ((2_000_000, 500, 500), [("cover", 1_080_000)], []),
-    ((1_080_000, 500, 500), [("cover", 1_080_000)], []),
-    ((1_000_000, 500_000, 500), [("cover", 1_000_000), ("reserve", 80_000)], []),
-    ((0, 1_080_000, 9), [("reserve", 1_080_000)], []),
-    ((300_000, 200_000, 700_000), [("cover", 300_000), ("reserve", 200_000), ("fund", 580_000)], []),
-    ((0, 0, 1_080_001), [("fund", 1_080_000)], []),
+    ((2_000_000, 500, 500), [("backing:cover", 1_080_000)], []),
+    ((1_080_000, 500, 500), [("backing:cover", 1_080_000)], []),
+    ((1_000_000, 500_000, 500), [("backing:cover", 1_000_000), ("backing:reserve", 80_000)], []),
+    ((0, 1_080_000, 9), [("backing:reserve", 1_080_000)], []),
+    (
+        (300_000, 200_000, 700_000),
+        [("backing:cover", 300_000), ("backing:reserve", 200_000), ("backing:fund", 580_000)],
+        [],
+    ),
+    ((0, 0, 1_080_001), [("backing:fund", 1_080_000)], []),
     (
         (100_000, 100_000, 340_000),
-        [("cover", 100_000), ("reserve", 100_000), ("fund", 340_000)],
+        [("backing:cover", 100_000), ("backing:reserve", 100_000), ("backing:fund", 340_000)],
         [(CINEMA, 247_500), (OPERATOR, 7_500), (PETROL, 285_000)],
     ),
     ((0, 0, 0), [], [(CINEMA, 495_000), (OPERATOR, 15_000), (PETROL, 570_000)]),
-    ((0, 0, 1_079_999), [("fund", 1_079_999)], [(PETROL, 1)]),
+    ((0, 0, 1_079_999), [("backing:fund", 1_079_999)], [(PETROL, 1)]),
 ]
 
 
@@ -120,8 +124,11 @@ def test_each_stage_gives_what_it_has_before_the_next_is_asked(alliance, sources
     assert sum(micros for _, micros in draws) == SHORTFALL
     left = dict(given_by)
     found: Cover = alliance.get("cover", FRESH)
-    assert (found.cover, found.reserve) == (covered - left.get("cover", 0), reserve - left.get("reserve", 0))
-    assert alliance.get("fund", "fund") == funded - left.get("fund", 0)
+    assert (found.cover, found.reserve) == (
+        covered - left.get("backing:cover", 0),
+        reserve - left.get("backing:reserve", 0),
+    )
+    assert alliance.get("fund", "fund") == funded - left.get("backing:fund", 0)
     assert events_of(outcome)[0] == ("WINDOW_SETTLED", "1")
     assert {one.payer_reference for one in get_record(alliance).transfers} == {"default"}
     assert FRESH in alliance.get("halt", "halt").suspended
@@ -178,7 +185,7 @@ def test_what_was_attested_is_paid_and_not_part_of_it(alliance):
     assert attest(alliance, PETROL, 0, reference="seen").code == "OK"
     fund(alliance, 10**9)
     outcome = decide(alliance, DeclareDefault(FRESH, 1))
-    assert outcome.draws == [Draw(590_000, "fund")]
+    assert outcome.draws == [Draw(590_000, "backing:fund")]
     references = [(one.payer_reference, one.payee_reference) for one in get_record(alliance).transfers]
     assert references == [("default", "seen"), ("bank-1", "bank-1"), ("default", "default")]
 
@@ -188,7 +195,7 @@ def test_an_expired_cover_gives_nothing(alliance):
     fund(alliance, SHORTFALL)
     alliance.wait(days=1)
     outcome = decide(alliance, DeclareDefault(FRESH, 1))
-    assert outcome.draws == [Draw(SHORTFALL, "fund")]
+    assert outcome.draws == [Draw(SHORTFALL, "backing:fund")]
     assert alliance.get("cover", FRESH).cover == 10**9
 
 
@@ -226,7 +233,7 @@ def test_two_defaults_of_one_window_draw_on_one_fund():
     agree_all(alliance, cut_window(alliance))
     fund(alliance, 900_000)
     draws = [draw for name in (FRESH, PETROL) for draw in decide(alliance, DeclareDefault(name, 1)).draws]
-    assert [draw.micros for draw in draws if draw.source == "fund"] == [500_000, 400_000]
+    assert [draw.micros for draw in draws if draw.source == "backing:fund"] == [500_000, 400_000]
     assert sum(draw.micros for draw in draws) == 1_250_000
     assert get_record(alliance).state == "settled"
     assert alliance.get("halt", "halt").suspended == (FRESH, PETROL)

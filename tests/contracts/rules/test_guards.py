@@ -221,7 +221,7 @@ def test_a_suspended_issuers_points_go_on_nowhere_else(council):
 def test_a_removed_issuers_points_are_nobodys_to_make(council):
     council.must(PETROL, grant("earn", "mile", FRESH))
     assert decide(council, RemoveParticipant(PETROL)).code == "OK"
-    assert buy(council, FRESH, program="mile").code == "PARTICIPANT_SUSPENDED"
+    assert buy(council, FRESH, program="mile").code == "PARTICIPANT_REMOVED"
 
 
 def test_awards_of_a_suspended_issuer_rest_at_a_partner(council):

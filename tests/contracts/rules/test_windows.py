@@ -23,6 +23,14 @@ from tests.contracts.windows import (
     trade,
 )
 
+
+def let_windows_wait(it: Attempt) -> None:
+    """As many are neither settled nor aborted as may be."""
+    while cut_window(it.alliance) < 128:
+        pass
+    it.set(effective_height=it.alliance.height + 100)
+
+
 #   Each row breaks one more thing than the row below it.
 LADDERS = [
     Ladder(
@@ -31,6 +39,7 @@ LADDERS = [
         [
             ("NOT_OPERATOR", lambda it: setattr(it, "sender", FRESH)),
             ("HEIGHT_NOT_AHEAD", lambda it: it.set(effective_height=it.alliance.height)),
+            ("TOO_MANY_WINDOWS", let_windows_wait),
         ],
     ),
 ]

@@ -58,11 +58,11 @@ def test_where_a_carry_alone_made_somebody_pay_the_payees_go_without():
 
 def test_what_cover_reserve_and_fund_gave_nobody_goes_without():
     statement = make_statement({("ada", "bo", "redeem"): 100_000})
-    draws = [Draw(40_000, "cover"), Draw(10_000, "fund"), Draw(50_000, "bo")]
+    draws = [Draw(40_000, "backing:cover"), Draw(10_000, "backing:fund"), Draw(50_000, "bo")]
     # Who goes without what it would be paid owes itself nothing.
     assert bring_default(statement, list_payments(statement), "ada", draws) == {}
     payments = list_payments(statement)
-    bring_default(statement, payments, "ada", [Draw(100_000, "reserve")])
+    bring_default(statement, payments, "ada", [Draw(100_000, "backing:reserve")])
     assert [each.is_made for each in payments] == [True]
     assert bring_over(payments) == {}
 
