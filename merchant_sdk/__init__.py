@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from contracts.messages.enrolment import MemberKey
 from merchant_sdk.amounts import Micros, format_micros
+from merchant_sdk.contradictions import LogContradiction
 from merchant_sdk.errors import (
     AlreadyExists,
     AtomicAborted,
@@ -89,6 +90,7 @@ __all__ = [
     "InsufficientPoints",
     "InvalidRequest",
     "LimitExceeded",
+    "LogContradiction",
     "MemberKey",
     "Merchant",
     "Micros",

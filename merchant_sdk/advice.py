@@ -7,7 +7,18 @@ from __future__ import annotations
 
 from typing import Final
 
-REFUSALS_THAT_PASS: Final = frozenset({"BUSY", "NOT_READY", "NOT_YET", "STOPPING", "INTERNAL"})
+REFUSALS_THAT_PASS: Final = frozenset(
+    {
+        "BUSY",
+        "ENGINE_SWITCHED",
+        "NOT_READY",
+        "NOT_WITNESSED",
+        "NOT_YET",
+        "STORAGE_LOW",
+        "STOPPING",
+        "INTERNAL",
+    }
+)
 REFUSALS: Final[dict[str, str]] = {
     "UNKNOWN_KEY": "Use a key that this participant has registered.",
     "KEY_NOT_VALID": "Use a key that is valid now; this one is revoked or not valid yet.",

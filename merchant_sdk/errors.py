@@ -273,6 +273,7 @@ class UnknownOutcome(CommonpointError):
 class Unverified(CommonpointError):
     """An answer, a proof or a file does not show what it claims. Treat it as not committed, and as an alarm.
 
+    `merchant_sdk.LogContradiction` where what the log itself signed is contradictory: a file shows it.
     ``evidence`` holds what was compared: where two signed notes of the log contradict each other, both. With
     a ``transaction_id`` it is about the answer to that transaction, which stays in the outbox.
     """

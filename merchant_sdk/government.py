@@ -29,9 +29,11 @@ from contracts.messages.actions import (
     SetPar,
     SetRulebook,
     SetTrustPolicy,
+    SetValidators,
     SetVotingRule,
     SetWeight,
     SuspendParticipant,
+    SwitchEngine,
 )
 from ledger.genesis import VotingKind
 
@@ -51,7 +53,7 @@ _KINDS: Final[dict[VotingKind, tuple[type, ...]]] = {
     "resume": (Resume,),
     "rulebook": (SetRulebook,),
     "settlement": (AbortWindow, DeclareDefault, ResolveDispute),
-    "trust": (SetTrustPolicy,),
+    "trust": (SetTrustPolicy, SetValidators, SwitchEngine),
 }
 _RATES: Final = ("par_", "rate_")
 

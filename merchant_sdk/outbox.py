@@ -55,6 +55,7 @@ class Outbox(OutboxOrders):
         self, path: str | os.PathLike[str] | None = None, *, clock: Callable[[], int] = get_wall_time
     ) -> None:
         self.is_durable = path is not None
+        self.path = None if path is None else os.fspath(path)
         self._clock = clock
         self._ended = 0
         self._held: set[tuple[str, str]] = set()

@@ -12,6 +12,7 @@ centimetres wide, or show it on a screen. A receipt of very many lots or legs do
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -20,7 +21,7 @@ from msgspec import Struct
 from contracts.messages import MESSAGE_DECODER, SystemMessage
 from ledger import errors as core_errors
 from ledger.log.note import Checkpoint
-from ledger.log.policy import Policy, parse_policy
+from ledger.log.policy import Policy, parse_policy, verify_checkpoint
 from ledger.receipt import VerifiedReceipt, read_receipt, verify_receipt
 from merchant_sdk.base45 import decode_base45, encode_base45
 from merchant_sdk.errors import ConfigurationError, InvalidRequest, Unverified
@@ -55,6 +56,30 @@ class Receipt(Struct, frozen=True, kw_only=True):
     """The signed checkpoint."""
     policy: Policy
     """What it was verified under."""
+    epoch: int
+    """Which policy of the alliance's chain of policies judges it."""
+    quorum: Policy
+    """That policy with all who have to cosign: more than `policy` where the log's signature was enough."""
+    wait_with: Callable[[int, float], Any] | None = None
+    """Asks the node for the receipt with cosignatures, where it came from one."""
+
+    @property
+    def is_witnessed(self) -> bool:
+        """Whether as many have cosigned its checkpoint as the policy of its epoch asks for."""
+        try:
+            verify_checkpoint(self.quorum, self.note)
+        except core_errors.Unverified:
+            return False
+        return True
+
+    def wait_witnessed(self, timeout_seconds: float = 60.0) -> Any:
+        """The receipt of the same entry once `is_witnessed`; from an `AsyncMerchant`, to be awaited.
+
+        Raises `RefusedByNode` ``NOT_WITNESSED`` after so long; `ConfigurationError` for one out of a file.
+        """
+        if self.wait_with is None:
+            raise ConfigurationError("this receipt was read from a file: ask a merchant for it by its index")
+        return self.wait_with(self.index, timeout_seconds)
 
     @property
     def code(self) -> str:
@@ -94,6 +119,8 @@ class Receipt(Struct, frozen=True, kw_only=True):
             checkpoint=verified.checkpoint,
             note=receipt.proof.partition("\n\n")[2],
             policy=judge,
+            epoch=receipt.epoch,
+            quorum=judge,
         )
 
     def verify(self, policy: Policy | str | bytes | None = None) -> Receipt:
@@ -102,9 +129,11 @@ class Receipt(Struct, frozen=True, kw_only=True):
         Offline. Raises `Unverified` where it does not hold, or where this object says something else.
         """
         found = Receipt.read(self.data, policy=self.policy if policy is None else policy)
-        if msgspec.structs.replace(found, policy=self.policy) != self:
+        same = {"policy": self.policy, "quorum": self.quorum, "wait_with": self.wait_with}
+        if msgspec.structs.replace(found, **same) != self:
             raise Unverified("RECEIPT_CHANGED", "the receipt's data says something else than this object")
-        return found
+        quorum = self.quorum if policy is None else found.quorum
+        return msgspec.structs.replace(found, quorum=quorum, wait_with=self.wait_with)
 
     def qr(self) -> QR:
         """The whole receipt as a QR code. Raises `InvalidRequest` where it is too large for one."""
@@ -118,6 +147,11 @@ class Receipt(Struct, frozen=True, kw_only=True):
         Raises `InvalidRequest` where it is none, `Unverified` where it does not hold.
         """
         return cls.read(_unpack(text.strip()), policy=policy)
+
+
+def read_note(data: bytes) -> str:
+    """The checkpoint in a receipt, not yet looked at. Raises `ledger.errors.Refused`."""
+    return read_receipt(data).proof.partition("\n\n")[2]
 
 
 def read_policy(policy: Policy | str | bytes) -> Policy:

@@ -27,6 +27,10 @@ ANSWER_BYTES_MAX: Final = 64 * 2**20
 PROBLEM_BYTES_MAX: Final = 2**16
 PROBLEM_TEXT_MAX: Final = 500
 RETRY_AFTER_SECONDS_MAX: Final = 30.0
+NOTHING_TAKEN: Final = frozenset({"ENGINE_SWITCHED", "NOT_READY", "STORAGE_LOW"})
+"""A node that follows, that handed over to validators, or whose disk is nearly full: it says 503 before it
+looks at taking anything.
+"""
 _KEEPALIVE_SECONDS: Final = 4.0
 """Below the five seconds after which common servers close an idle connection: a request must not meet the
 closing.
@@ -46,6 +50,7 @@ class Failed(Exception):
         may_be_taken: bool,
         refusal: RefusedByNode | None = None,
         wait_seconds: float = 0.0,
+        passes_on: bool = False,
     ) -> None:
         super().__init__(detail)
         self.detail = detail
@@ -56,13 +61,15 @@ class Failed(Exception):
         self.refusal = refusal
         self.wait_seconds = wait_seconds
         """What the node asked for, or 0."""
+        self.passes_on = passes_on
+        """Another address may well answer, and is asked at once."""
 
 
 class Unreachable(Failed):
     """An address at which nothing could be asked: no byte of the request left for it."""
 
     def __init__(self, detail: str, *, refusal: RefusedByNode | None = None) -> None:
-        super().__init__(detail, may_be_taken=False, refusal=refusal)
+        super().__init__(detail, may_be_taken=False, refusal=refusal, passes_on=True)
         self.has_left = False
 
 
@@ -109,7 +116,14 @@ def judge(status: int, headers: Mapping[str, str], body: bytes) -> Failed | Refu
     # A fault, or something on the way that is no node, does not say what became of the request.
     is_open = not is_spoken or not 400 <= status < 500 or status == 408 or (status == 409 and asked != "")
     if is_open or status == 429:
-        return Failed(str(refusal), may_be_taken=is_open, refusal=refusal, wait_seconds=wait_seconds)
+        is_turned_away = is_spoken and status == 503 and refusal.code in NOTHING_TAKEN
+        return Failed(
+            str(refusal),
+            may_be_taken=is_open and not is_turned_away,
+            refusal=refusal,
+            wait_seconds=wait_seconds,
+            passes_on=is_turned_away or (is_spoken and status == 503 and refusal.code == "NOT_YET"),
+        )
     return refusal
 
 

@@ -21,7 +21,6 @@ import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -30,6 +29,7 @@ from ledger.errors import Refused
 from ledger.keys import SEED_BYTES, SeedSigner, Signer
 from ledger.log.policy import Policy
 from ledger.values import Chain, ParticipantId
+from merchant_sdk.addresses import is_address
 from merchant_sdk.errors import ConfigurationError
 from merchant_sdk.receipt import read_policy
 
@@ -196,21 +196,11 @@ def _read_urls(given: str | Sequence[str] | None) -> tuple[str, ...]:
         raise ConfigurationError("no node: give url=, or set COMMONPOINT_URL")
     found = []
     for url in urls:
-        if not _is_address(url.strip()):
+        if not is_address(url.strip()):
             raise ConfigurationError("a node's address reads like https://node.example", url=url)
         found.append(url.strip().rstrip("/"))
     # The same address twice is one node.
     return tuple(dict.fromkeys(found))
-
-
-def _is_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        has_host = bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-    is_plain = not (parts.query or parts.fragment or parts.username or parts.password)
-    return parts.scheme in {"http", "https"} and has_host and is_plain
 
 
 def _read_chain(chain: str | None, policy: Policy | None) -> str:

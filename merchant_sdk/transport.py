@@ -2,8 +2,9 @@
 
 What fails in passing is tried again, twice unless told otherwise: lost connections, 408, 429 (after the time
 the node asks for), a 409 that asks to wait, faults of the server, and whatever no node says. A transaction is
-tried again as the same signed bytes, so that is always safe. Where one address cannot be reached the next one
-is asked at once (`merchant_sdk.addresses`), and nothing is sent to an address before it was met (`greet`).
+tried again as the same signed bytes, so that is always safe. Where one address cannot be reached, takes no
+transactions now or has not come as far as we have, the next one is asked at once (`merchant_sdk.addresses`),
+and nothing is sent to an address before it was met (`greet`).
 
 For a transaction three endings are kept apart. `NotSent`: no byte of it left for any node. `RefusedByNode`: a
 node turned it away with a problem document, and no attempt before may have been taken. `UnknownOutcome`:
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from merchant_sdk.addresses import BANNED_SECONDS, Addresses
 from merchant_sdk.errors import CommonpointError, NotSent, RefusedByNode, UnknownOutcome, Unverified
-from merchant_sdk.responses import Failed, Unreachable, judge, open_client, read_body
+from merchant_sdk.responses import NOTHING_TAKEN, Failed, Unreachable, judge, open_client, read_body
 from merchant_sdk.retries import retry
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ class _Ask(NamedTuple):
     seconds_max: float | None
     at: str | None = None
     """This address and no other."""
+    of_leader: bool = False
+    """Of a node that takes transactions rather than of one that follows."""
 
 
 class Transport:
@@ -107,7 +110,8 @@ class Transport:
         """
         path = f"/v1/transactions?trusted_size={trusted_size}"
         try:
-            return await self._call(_Ask("POST", path, _JSON, data, self._answer_seconds_max))
+            ask = _Ask("POST", path, _JSON, data, self._answer_seconds_max, of_leader=True)
+            return await self._call(ask)
         except Failed as failed:
             if failed.may_be_taken:
                 raise UnknownOutcome(transaction_id, failed.detail) from None
@@ -126,9 +130,22 @@ class Transport:
 
         What is for one address (``at``: a signed request, a proof that this node owes) goes there, once.
         """
-        ask = _Ask(method, path, headers, body, self._timeout_seconds, at)
+        return (await self.ask(method, path, headers=headers, body=body, at=at)).data
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        at: str | None = None,
+        of_leader: bool = False,
+    ) -> Answered:
+        """As `request`; ``of_leader``, what one that follows may not have heard of yet."""
+        ask = _Ask(method, path, headers, body, self._timeout_seconds, at, of_leader)
         try:
-            return (await (self._call(ask) if at is None else self._send(ask, at))).data
+            return await (self._call(ask) if at is None else self._send(ask, at))
         except Failed as failed:
             if at is not None:
                 self.addresses.leave(at)
@@ -168,18 +185,38 @@ class Transport:
     async def _attempt(self, ask: _Ask | None) -> Answered:
         """An answer from the first address that can be reached; without a question, which one it is."""
         tried: set[str] = set()
+        before: Failed | None = None
         while True:
-            url = self.addresses.choose(tried)
+            url = self.addresses.choose(tried, is_submitting=ask is not None and ask.of_leader)
             try:
                 await self._meet(url)
-                return Answered(b"", url) if ask is None else await self._send(ask, url)
+                answered = Answered(b"", url) if ask is None else await self._send(ask, url)
             except Failed as failed:
-                if failed.refusal is None or failed.refusal.status != 429:
-                    # Who is busy is asked again when they say, not passed over.
-                    self.addresses.leave(url)
+                self._pass_over(url, failed)
                 tried.add(url)
-                if not isinstance(failed, Unreachable) or len(tried) == len(self.addresses.all):
-                    raise
+                before = failed if before is None else _add_up(before, failed)
+                if not failed.passes_on or len(tried) >= len(self.addresses.all):
+                    raise before from None
+            except Unverified as error:
+                if before is not None and before.has_left:
+                    error.settled = "refused"
+                raise
+            else:
+                self.addresses.praise(url)
+                return answered
+
+    def _pass_over(self, url: str, failed: Failed) -> None:
+        """What is asked of whom, after this."""
+        refusal = failed.refusal
+        if refusal is not None and failed.has_left and refusal.code in NOTHING_TAKEN:
+            # It is well, and answers whatever else it is asked.
+            self.addresses.note_follower(url)
+            leader = refusal.facts.get("leader")
+            if isinstance(leader, str):
+                self.addresses.learn(leader.rstrip("/"), told_by=url)
+        elif refusal is None or refusal.status != 429:
+            # Who is busy is asked again when they say, not passed over.
+            self.addresses.leave(url)
 
     async def _meet(self, url: str) -> None:
         if self.greet is None or url in self._met:
@@ -225,7 +262,7 @@ class Transport:
             # It does not know the tree that was proven to us: it took nothing, and is met anew.
             self._met.discard(url)
             if len(self.addresses.all) > 1:
-                raise Failed(f"{url}: {found}", may_be_taken=False, refusal=found)
+                raise Failed(f"{url}: {found}", may_be_taken=False, refusal=found, passes_on=True)
         raise found
 
     async def _complete(self, ask: _Ask, url: str) -> Mapping[str, str]:

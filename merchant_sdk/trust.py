@@ -12,7 +12,8 @@ For each answer to a transaction, `Trust` checks:
 6. *memory*: the larger of both trees is what is trusted from now on. It never goes back.
 
 The pinned chain string is the anchor: the genesis leaves must hash to it, and from them follow the log's key
-(the policy of epoch 0) and the first tree that is trusted.
+(the policy of epoch 0) and the first tree that is trusted. A later policy is accepted only under the one
+before it (`ledger.policy_chain`).
 
 No sockets and no disk here: bytes in, results or `Unverified` out. Where step 5 needs a proof that did not
 come along, the caller is told which one to fetch (`Link`). One `Trust` is for one thread at a time.
@@ -22,7 +23,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Final, NamedTuple, TypeVar
 
 import msgspec
@@ -30,13 +30,15 @@ from msgspec import Raw, Struct
 
 from ledger import errors as core_errors
 from ledger.codec import Digest, from_base64url
-from ledger.genesis import Origin, read_genesis
+from ledger.genesis import Origin
 from ledger.leaves import compute_tag, encode_entry, encode_transaction_leaf
 from ledger.log.merkle import compute_leaf_hashes, verify_consistency, verify_range
-from ledger.log.note import Checkpoint, VerifierKey
-from ledger.log.policy import Policy, verify_checkpoint
+from ledger.log.note import Checkpoint
+from ledger.log.policy import Policy
+from ledger.policy_chain import PolicyChain, PolicyStep, read_hashes
 from ledger.transaction import Transaction
 from ledger.values import Height, Index, Millis
+from merchant_sdk.contradictions import LogContradiction, make_finding
 from merchant_sdk.errors import Unverified
 
 REMEMBERED_MAX: Final = 256
@@ -83,36 +85,27 @@ _ANSWER: Final = msgspec.json.Decoder(Answer)
 _CONSISTENCY: Final = msgspec.json.Decoder(ConsistencyAnswer)
 
 
-@lru_cache(maxsize=256)
-def _open_checkpoint(policy: Policy, note: str) -> Checkpoint:
-    # Many answers come under one checkpoint, and a signature costs more than all the rest.
-    return verify_checkpoint(policy, note)
-
-
-def read_origin(leaves: Sequence[str], *, chain: str) -> Origin:
-    """The genesis these leaves are, which hashes to the pinned chain string. Raises `Unverified`."""
-    try:
-        origin = read_genesis([leaf.encode() for leaf in leaves])
-    except (core_errors.InvalidBlock, UnicodeError) as error:
-        raise Unverified("GENESIS_MALFORMED", facts={"reason": str(error)[:200]}) from None
-    if origin.chain != chain:
-        raise Unverified(
-            "WRONG_CHAIN", "the node's ledger is not the one pinned", {"found": origin.chain, "pinned": chain}
-        )
-    return origin
-
-
-def make_policy(origin: Origin) -> Policy:
-    """The policy of epoch 0, which follows from the genesis alone: a key of the log signs, nobody cosigns."""
-    return Policy.for_logs(VerifierKey.for_log(origin.chain, key) for key in origin.log_keys)
-
-
 class Trust:
     """What we know of one log, and the checks that let us know more."""
 
-    def __init__(self, *, origin: Origin, policy: Policy, note: str | None = None) -> None:
-        self.policy = policy
+    def __init__(
+        self,
+        *,
+        origin: Origin,
+        policy: Policy,
+        note: str | None = None,
+        steps: Sequence[PolicyStep] = (),
+        is_strict: bool = True,
+    ) -> None:
+        self.origin = origin
         self.chain = origin.chain
+        self.policies = PolicyChain(policy, chain=origin.chain)
+        """Every policy that was accepted, from the one we began with."""
+        self._is_strict = is_strict
+        """Whether ``policy`` is demanded of every answer with its quorum. Later ones are not: answers do not
+        wait for witnesses."""
+        self._opened: OrderedDict[str, Checkpoint] = OrderedDict()
+        self.take_policies(steps)
         genesis = Checkpoint(origin.chain, len(origin.leaves), from_base64url(origin.previous, size=32))
         self._trusted = genesis
         self.note = note
@@ -122,6 +115,28 @@ class Trust:
         if note is not None:
             self._trusted = self.open(note)
             self._remember(self._trusted, note)
+
+    @property
+    def epoch(self) -> int:
+        """The newest policy that was accepted."""
+        return self.policies.newest.epoch
+
+    @property
+    def policy(self) -> Policy:
+        """The policy that was accepted last."""
+        return self.policies.newest.policy
+
+    def take_policies(self, steps: Sequence[PolicyStep]) -> None:
+        """Later policies than we know are accepted, each under the one before. Raises `Unverified`."""
+        fresh = [step for step in steps if step.epoch > self.policies.newest.epoch]
+        try:
+            for step in fresh:
+                self.policies.accept(step)
+        except core_errors.Unverified as error:
+            detail = "a trust policy is not shown to follow from the one before"
+            raise Unverified(error.code, detail, error.facts) from None
+        if fresh:
+            self._opened.clear()
 
     @property
     def trusted_size(self) -> int:
@@ -151,7 +166,7 @@ class Trust:
                 first=answer.index,
                 leaves=compute_leaf_hashes(leaves),
                 size=checkpoint.size,
-                proof=_read_hashes(answer.proof),
+                proof=read_hashes(answer.proof),
                 root=checkpoint.root,
             )
         except core_errors.Unverified as error:
@@ -162,8 +177,14 @@ class Trust:
 
     def open(self, note: str) -> Checkpoint:
         """Step 2: the checkpoint in the note, of this chain, signed as the policy asks. Or `Unverified`."""
+        found = self._opened.get(note)
+        if found is not None:
+            # Many answers come under one checkpoint, and a signature costs more than all the rest.
+            return found
         try:
-            checkpoint = _open_checkpoint(self.policy, note)
+            checkpoint, epoch = self.policies.verify_signed(note)
+            if self._is_strict and epoch == 0:
+                self.policies.verify(note)
         except core_errors.Unverified as error:
             evidence = {"found": note[:4096], "trusted": self.note or ""}
             raise Unverified(
@@ -171,6 +192,9 @@ class Trust:
             ) from None
         if checkpoint.origin != self.chain:
             raise Unverified("WRONG_CHAIN", facts={"found": checkpoint.origin, "pinned": self.chain})
+        self._opened[note] = checkpoint
+        while len(self._opened) > REMEMBERED_MAX:
+            self._opened.popitem(last=False)
         return checkpoint
 
     def accept(
@@ -214,11 +238,13 @@ class Trust:
     def _check_history(self, old: Checkpoint, new: Checkpoint, proof: Sequence[str], note: str) -> None:
         try:
             verify_consistency(
-                old=old.size, old_root=old.root, new=new.size, new_root=new.root, proof=_read_hashes(proof)
+                old=old.size, old_root=old.root, new=new.size, new_root=new.root, proof=read_hashes(proof)
             )
         except core_errors.Unverified as error:
             code = "HISTORY_REWRITTEN" if error.code == "ROOT_MISMATCH" else error.code
-            raise self._contradiction(code, self.open(note), note) from None
+            raise self._contradiction(
+                code, self.open(note), note, link=Link(old.size, new.size), proof=proof
+            ) from None
 
     def find_shrinkage(self, note: str) -> Unverified | None:
         """The error, where a node shows a smaller tree than it proved to us before."""
@@ -227,13 +253,29 @@ class Trust:
             return None
         return self._contradiction("LOG_SHRANK", checkpoint, note)
 
-    def _contradiction(self, code: str, checkpoint: Checkpoint, note: str) -> Unverified:
+    def _contradiction(
+        self,
+        code: str,
+        checkpoint: Checkpoint,
+        note: str,
+        *,
+        link: Link | None = None,
+        proof: Sequence[str] = (),
+    ) -> LogContradiction:
         ours = self._notes.get(checkpoint.size, self.note) or ""
-        return Unverified(
+        return LogContradiction(
             code,
             "what the node shows and what it showed before contradict each other",
             {"size": checkpoint.size, "trusted_size": self._trusted.size},
             evidence={"found": note, "trusted": ours},
+            finding=make_finding(
+                self.origin,
+                note,
+                ours,
+                policies=self.policies.steps,
+                proof=proof,
+                begin=0 if link is None else link.old,
+            ),
         )
 
     def _remember(self, checkpoint: Checkpoint, note: str) -> None:
@@ -254,11 +296,4 @@ def _read(data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     try:
         return decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise Unverified("ANSWER_MALFORMED", facts={"reason": str(error)[:200]}) from None
-
-
-def _read_hashes(texts: Sequence[str]) -> list[bytes]:
-    try:
-        return [from_base64url(text, size=32) for text in texts]
-    except core_errors.Refused as error:
         raise Unverified("ANSWER_MALFORMED", facts={"reason": str(error)[:200]}) from None

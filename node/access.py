@@ -16,6 +16,17 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, NamedTuple
 
 from contracts.mechanics.records import Member
+from contracts.messages.governance import CancelProposal, CloseProposal, Enact, Propose, Vote
+from contracts.messages.settlement import (
+    Abort,
+    AttestCover,
+    AttestFund,
+    AttestPayment,
+    Confirm,
+    Countersign,
+    Cut,
+    CutWindow,
+)
 from ledger.errors import Refused
 from ledger.outcome import Outcome
 
@@ -28,6 +39,22 @@ ROLE_PATTERN: Final = (
 )
 _ROLE: Final = re.compile(ROLE_PATTERN)
 _ROUNDING: Final = "rounding:"
+_COMMON: Final = (
+    Propose,
+    Vote,
+    CancelProposal,
+    Enact,
+    CloseProposal,
+    CutWindow,
+    Cut,
+    Countersign,
+    Confirm,
+    AttestPayment,
+    AttestCover,
+    AttestFund,
+    Abort,
+)
+"""What the alliance decides and settles together: every participant hears of it, and may keep its receipt."""
 
 
 class Role(NamedTuple):
@@ -45,6 +72,8 @@ class Concerned(NamedTuple):
 
     participants: frozenset[str]
     members: frozenset[str]
+    is_common: bool = False
+    """Every participant, whichever: it is about what the alliance decides or settles."""
 
 
 def parse_role(text: str) -> Role:
@@ -81,8 +110,8 @@ def get_readable_programs(
 def get_concerned(
     *, sender: str | None, message: Any, outcome: Outcome, get_issuer: Lookup, get_custodian: Lookup
 ) -> Concerned:
-    """Whom an entry concerns: its sender, issuers, leg parties, members with their custodians, and those it
-    names.
+    """Whom an entry concerns: its sender, issuers, leg parties, members with their custodians, those it
+    names, and every participant where the alliance decides or settles.
     """
     members = {
         name for field in ("member", "recipient") if isinstance(name := getattr(message, field, None), str)
@@ -102,13 +131,17 @@ def get_concerned(
     if outcome.legs:
         for leg in outcome.legs:
             found.update((get_owner(leg.source), get_owner(leg.destination)))
-    return Concerned(frozenset(name for name in found if name is not None), frozenset(members))
+    return Concerned(
+        frozenset(name for name in found if name is not None),
+        frozenset(members),
+        is_common=isinstance(message, _COMMON),
+    )
 
 
 def can_read_entry(role: Role, concerned: Concerned) -> bool:
     """An entry and its receipt: whoever it concerns, an auditor."""
     if role.kind == "participant":
-        return role.id in concerned.participants
+        return concerned.is_common or role.id in concerned.participants
     return role.kind == "auditor" or (role.kind == "member" and role.id in concerned.members)
 
 
@@ -135,6 +168,13 @@ def can_read_tally(role: Role, issuer: str) -> bool:
 def can_read_grant_use(role: Role, *, issuer: str, grantee: str) -> bool:
     """How much of a grant is used: the issuer, the grantee, an auditor. That it exists any role may see."""
     return role.kind == "auditor" or (role.kind == "participant" and role.id in (issuer, grantee))
+
+
+def can_read_decisions(role: Role) -> bool:
+    """Who governs, what is proposed, the windows with their statements, who owes how much of its limit:
+    participants, who vote on it, sign it and lend on it; auditors; the operator.
+    """
+    return role.kind in ("participant", "auditor", "operator")
 
 
 def is_clearing_party(role: Role) -> bool:

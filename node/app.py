@@ -29,16 +29,19 @@ from node.core import NodeCore, get_system_time
 from node.disk_space import read_watermarks, watch_disk
 from node.engine.cometbft.making import find_engine_maker
 from node.feed import Feed
+from node.head_check import HeadCheck
 from node.keystore import Unusable
 from node.link.host import make_supervisor
 from node.link.supervisor import listen_locally
 from node.process import tame_garbage_collector
+from node.promising import Promiser
 from node.serving import Server, Stop, get_address, listen
 from node.startup import open_chain
+from node.storage.atomic import read_file
 from node.storage.store import open_store
 from node.tokens import TokenIssuer
 from node.webhooks.delivery import Webhooks
-from node.witnessing.gathering import Gatherer, read_witnesses
+from node.witnessing.gathering import WITNESSED_FILE, Gatherer, read_witnesses
 
 UMASK = 0o077
 """What a node writes is everybody's sales: its owner's alone."""
@@ -62,14 +65,24 @@ def hold_data_dir(config: Config) -> Iterator[None]:
 
 def open_core(config: Config, *, clock: Callable[[], int] = get_system_time) -> NodeCore:
     """The running core over a data directory whose lock the caller holds."""
-    return NodeCore.open(
+    signer = config.open_signer("log")
+    witnesses = read_witnesses(config.directory, chain=config.origin.chain)
+    core = NodeCore.open(
         config.database,
         genesis=config.origin.leaves,
-        signer=config.open_signer("log"),
+        signer=signer,
         clock=clock,
         is_apart=True,
         make_engine=find_engine_maker(config),
+        check_head=HeadCheck(config.origin.chain, witnesses, config.directory),
     )
+    core.policies.keep_in(config.directory)
+    witnessed = read_file(config.directory / WITNESSED_FILE)
+    if witnessed is not None:
+        core.policies.note(witnessed.decode("utf-8", "replace"))
+    core.promiser = Promiser(core, signer, config.directory)
+    core.promiser.resubmit()
+    return core
 
 
 def open_tokens(config: Config, *, clock: Callable[[], int] = get_system_time) -> TokenIssuer:
@@ -194,8 +207,8 @@ def _serve_by_workers(how: _Served, workers: int, listener: socket.socket) -> No
 @contextmanager
 def _gather(config: Config, core: NodeCore) -> Iterator[None]:
     """Witnesses are asked to cosign meanwhile, where the data directory names some."""
-    policy = read_witnesses(config.directory, chain=config.origin.chain)
-    if policy is None:
+    policy = read_witnesses(config.directory, chain=config.origin.chain) or core.policies.in_force
+    if not any(witness.url for witness in policy.witnesses):
         yield
         return
     gatherer = Gatherer(core, policy, config.directory)

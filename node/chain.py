@@ -18,49 +18,27 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
 
+from contracts.mechanics.log_keys import find_log_keys, list_log_keys, list_policies
 from ledger.admission import check_authority
 from ledger.errors import InvariantBroken, Refused
-from ledger.executor import Answer, ExecutedBlock, Executor, Head, get_resident_tables
+from ledger.executor import Answer, ExecutedBlock, Executor, Head
 from ledger.genesis import Origin
 from ledger.keys import Signer
 from ledger.leaves import ENTRY_DECODER, TRANSACTION_LEAF_DECODER
 from ledger.log import merkle
-from ledger.log.note import sign_checkpoint
-from ledger.log.tiles import HashTree
+from ledger.log.note import sign_checkpoint, split_note
+from ledger.log.tiles import FullTile, HashTree
 from ledger.rule import BlockContext
 from ledger.state import Changes
 from ledger.transaction import KEY_TABLE, RegisteredKey, Transaction
 from node.answers import Proofs, Taken
+from node.engine.standing import find_engine
 from node.folding import Folder, FoldHere, FoldWriter
+from node.state_reader import StateReader
 from node.storage.store import Store
 
 Step = Callable[[str], None]
-
-
-class StateReader:
-    """The committed state for any thread, remembering nothing."""
-
-    def __init__(self, executor: Executor, store: Store) -> None:
-        self._state = executor.state
-        self._store = store
-        self._resident = get_resident_tables(executor.rulebook)
-
-    def get(self, table: str, key: str) -> Any:
-        """The record as of the last committed block, or None."""
-        return self._state.peek(table, key, self._store.fold)
-
-    def first_due(self, *, before: str, limit: int) -> list[str]:
-        """Due work is the executor's alone."""
-        raise InvariantBroken("DUE_WORK_NOT_READABLE", before=before, limit=limit)
-
-    def list_records(self, table: str) -> list[tuple[str, Any]]:
-        """Every record of a small table, in key order."""
-        # A table that is whole in memory has lost there what was removed, before the fold has heard of it.
-        rows = {} if table in self._resident else dict(self._store.fold.list_records(table))
-        rows.update(self._state.list_remembered(table))
-        return sorted((key, record) for key, record in rows.items() if record is not None)
 
 
 class ChainKeeper:
@@ -89,6 +67,8 @@ class ChainKeeper:
         self._lock = threading.Lock()
         self._moved = threading.Condition(self._lock)
         self._head: Head = executor.head
+        self._rulebook = executor.rulebook
+        """By which what comes in is judged: that of the next block, or the last that this program knows."""
         self._folder = Folder(
             store=store, state=executor.state, writer=writer or FoldHere(store), on_step=on_step
         )
@@ -103,20 +83,35 @@ class ChainKeeper:
     def make_block(self, transactions: Sequence[Transaction], *, time: int) -> ExecutedBlock:
         """The next block, durable and signed over; or an empty one, which leaves no trace."""
         block = self.executor.execute_block(transactions, time=time)
-        if block.is_empty:
-            return block
+        if not block.is_empty:
+            self.commit(block, transactions, self.hash_block(block))
+        return block
+
+    def hash_block(self, block: ExecutedBlock) -> list[FullTile]:
+        """The tree is that after the executed block; nothing is durable. There is no way back but a start."""
         self._on_step("executed")
         with self._lock:
             tiles = self._tree.extend(block.leaf_hashes)
             # A reader may ask for a tile that has just become full before it is stored.
             self.store.log.hold(tiles)
+        return tiles
+
+    def compute_root(self, size: int | None = None) -> bytes:
+        """Of the tree, with the block in hand where there is one; or of its first ``size`` leaves."""
+        with self._lock:
+            end = self._tree.size if size is None else size
+            return merkle.compute_subtree_root(first=0, end=end, node=self._tree.node)
+
+    def commit(
+        self, block: ExecutedBlock, transactions: Sequence[Transaction], tiles: Sequence[FullTile]
+    ) -> None:
+        """The executed and hashed block is durable, current and signed over."""
         self.store.log.append(block, tiles)
         self._on_step("appended")
         self.take_up(block, transactions, self.executor.state.commit())
         self._on_step("committed")
         self.store.log.check_read_back(block.first, block.leaves)
         self.show_head()
-        return block
 
     def take_up(self, block: ExecutedBlock, transactions: Sequence[Transaction], changes: Changes) -> None:
         """What a durable block changed waits to be folded."""
@@ -132,7 +127,21 @@ class ChainKeeper:
             self.checkpoint = checkpoint
             self._signed_size = head.size
             self._head = head
+            # Nobody hears of a block before its successor's rules count for what comes in.
+            self._rulebook = self.executor.rulebooks.get(self.executor.version, self._rulebook)
             self._moved.notify_all()
+
+    def add_cosignatures(self, note: str) -> None:
+        """The newest checkpoint is shown as this note, where it is the same one with more lines under it."""
+        with self._lock:
+            if split_note(self.checkpoint)[0] == split_note(note)[0]:
+                self.checkpoint = note
+
+    def check_rulebook(self) -> None:
+        """The rules of the next block are here. Raises `InvariantBroken` ``RULEBOOK_UNKNOWN`` where this
+        program does not know them: it can go no further.
+        """
+        self._rulebook = self.executor.rulebook
 
     def fold_if_due(self) -> None:
         """Start a fold when enough has gathered. Raises what an earlier one failed with."""
@@ -178,7 +187,7 @@ class ChainKeeper:
             operator=settings.operator,
             utc_offset_minutes=settings.utc_offset_minutes,
         )
-        check_authority(self.reader, self.executor.rulebook, transaction, block)
+        check_authority(self.reader, self._rulebook, transaction, block)
 
     def is_signed_by_sender(self, transaction: Transaction) -> bool:
         """Whether a key of the sender, valid now or not, signed it."""
@@ -258,11 +267,34 @@ class ChainKeeper:
         with self._moved:
             return self._moved.wait_for(lambda: self._head.height >= height, timeout_seconds)
 
+    def check_signer(self) -> None:
+        """The next block's checkpoint may be signed with this node's key.
+
+        Raises `InvariantBroken` ``LOG_KEY_DIFFERS``, or ``LOG_KEY_RETIRED``; no other key may make the head's
+        checkpoint, so that is stored first.
+        """
+        head, records = self._head, list_policies(self.reader)
+        if self._signer.public in find_log_keys(records, self.origin, height=head.height + 1):
+            return
+        if self._signer.public not in list_log_keys(records, self.origin):
+            raise InvariantBroken("LOG_KEY_DIFFERS", chain=self.origin.chain)
+        engine = find_engine(self.reader)
+        if engine is not None and engine.height == head.height:
+            # A sequencer that has handed over: it answers reads, and its last block was its last to sign.
+            return
+        self.store.log.write_note(self._signed_size, self.checkpoint)
+        raise InvariantBroken("LOG_KEY_RETIRED", height=head.height, key=self._signer.key_id)
+
     def _sign(self, executed: int) -> str:
         """A checkpoint over what was executed, all of which is durable."""
+        if self._signed_size == executed:
+            # The one there is may carry cosignatures, or be of a key that is retired by now.
+            return self.checkpoint
+        height = self.executor.head.height
+        if self._signer.public not in find_log_keys(list_policies(self.reader), self.origin, height=height):
+            raise InvariantBroken("LOG_KEY_DIFFERS", chain=self.origin.chain, size=executed)
         log, tree = self.store.log.size, self._tree.size
         if not executed <= log == tree:
             raise InvariantBroken("CHECKPOINT_BEYOND_LOG", tree=tree, executed=executed, log=log)
-        with self._lock:
-            root = merkle.compute_subtree_root(first=0, end=executed, node=self._tree.node)
+        root = self.compute_root(executed)
         return sign_checkpoint(origin=self.origin.chain, size=executed, root=root, signer=self._signer)

@@ -10,22 +10,26 @@ from __future__ import annotations
 import time as wall_clock
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import cached_property
 from typing import Any
 
-from ledger.codec import from_base64url
-from ledger.errors import Refused
+from ledger.errors import InvariantBroken, Refused
 from ledger.executor import ExecutedBlock, Head
 from ledger.genesis import Origin
 from ledger.keys import Signer
 from ledger.log.note import VerifierKey, encode_vkey
 from ledger.log.policy import Policy, format_policy
 from ledger.transaction import Transaction, TransactionDecoder, Vetting, check_contents
-from node.answers import Proofs, Taken
+from node.answers import Taken
 from node.chain import ChainKeeper, Step
+from node.disk_space import DiskSpace
+from node.engine.interface import Engine, EngineMaker
 from node.engine.solo import SoloEngine
+from node.engine.standing import find_engine
 from node.mempool import Mempool
-from node.startup import open_chain
+from node.startup import CheckHead, open_chain
 from node.storage.place import Place
+from node.vouching import Vouching
 
 
 def get_system_time() -> int:
@@ -35,15 +39,21 @@ def get_system_time() -> int:
 
 def make_policy(origin: Origin) -> tuple[str, str]:
     """The log's verifier key and the policy of epoch 0, which both follow from the genesis alone."""
-    public = from_base64url(origin.settings.log_key, size=32)
-    vkey = VerifierKey.for_log(origin.chain, public)
-    return encode_vkey(vkey), format_policy(Policy.for_log(vkey)).decode()
+    policy = Policy.for_logs(VerifierKey.for_log(origin.chain, key) for key in origin.log_keys)
+    return encode_vkey(policy.logs[0].key), format_policy(policy).decode()
 
 
-class NodeCore:
+class NodeCore(Vouching):
     """One running ledger."""
 
-    def __init__(self, chain: ChainKeeper, *, clock: Callable[[], int], is_told: bool | None = None) -> None:
+    def __init__(
+        self,
+        chain: ChainKeeper,
+        *,
+        clock: Callable[[], int],
+        is_told: bool | None = None,
+        make_engine: EngineMaker | None = None,
+    ) -> None:
         settings = chain.origin.settings
         self._chain = chain
         self._is_told = is_told if is_told is not None else settings.clock == "simulated"
@@ -51,12 +61,20 @@ class NodeCore:
         self._clock = clock
         self._mempool = Mempool(charge=self._charge)
         self._decoder = TransactionDecoder(chain.executor.rulebook.message_type)
-        self._engine = SoloEngine(
-            chain,
-            self._mempool,
-            clock=None if self._is_told else clock,
-            on_failure=self._note_failure,
-            on_block=self._note_block,
+        # Blocks of a chain that several validators keep are theirs to make: without them there is no engine,
+        # but for the sequencer that handed over to them and makes none any more.
+        standing = find_engine(chain.reader)
+        if (standing is None) if make_engine is not None else (settings.engine != "solo"):
+            raise InvariantBroken("ENGINE_DIFFERS", engine=settings.engine, switched=standing is not None)
+        # Through this core, whose listeners are set later.
+        hear: dict[str, Any] = {
+            "on_failure": lambda: self.on_failure(),  # noqa: PLW0108
+            "on_block": lambda seconds, block: self.on_block(seconds, block),  # noqa: PLW0108
+        }
+        self._engine: Engine = (
+            SoloEngine(chain, self._mempool, clock=None if self._is_told else clock, **hear)
+            if make_engine is None
+            else make_engine(chain, self._mempool, clock=clock, **hear)
         )
         self.origin = chain.origin
         self.chain = chain.origin.chain
@@ -83,6 +101,8 @@ class NodeCore:
         is_told: bool | None = None,
         is_apart: bool = False,
         is_warm: bool = False,
+        make_engine: EngineMaker | None = None,
+        check_head: CheckHead = lambda _size, _compute_root: None,
     ) -> NodeCore:
         """The ledger in this database, made from ``genesis`` where the database is new.
 
@@ -94,9 +114,15 @@ class NodeCore:
         re-execution do not agree.
         """
         chain = open_chain(
-            database, genesis=genesis, signer=signer, on_step=on_step, is_apart=is_apart, is_warm=is_warm
+            database,
+            genesis=genesis,
+            signer=signer,
+            on_step=on_step,
+            is_apart=is_apart,
+            is_warm=is_warm,
+            check_head=check_head,
         )
-        return cls(chain, clock=clock, is_told=is_told)
+        return cls(chain, clock=clock, is_told=is_told, make_engine=make_engine)
 
     @property
     def head(self) -> Head:
@@ -109,9 +135,20 @@ class NodeCore:
         return self._chain.checkpoint
 
     @property
+    def failure(self) -> InvariantBroken | None:
+        """The promise over which the engine stopped; none while it runs, or where the fault was another."""
+        failure = self._engine.failure
+        return failure if isinstance(failure, InvariantBroken) else None
+
+    @property
     def is_ready(self) -> bool:
         """Whether intake is open."""
         return self._engine.is_open
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether other nodes make the blocks now, and this one only answers reads."""
+        return isinstance(self._engine, SoloEngine) and self._engine.is_at_rest
 
     @property
     def waiting(self) -> int:
@@ -188,18 +225,6 @@ class NodeCore:
         """The digest of a transaction in the log and what came of it."""
         return self._chain.find_transaction(sender, transaction_id)
 
-    def prove(self, *, first: int, end: int, trusted_size: int | None) -> Proofs:
-        """A range proof against the newest checkpoint. Raises `Refused` ``BAD_SIZES``."""
-        return self._chain.prove(first=first, end=end, trusted_size=trusted_size)
-
-    def prove_entry(self, index: int) -> tuple[str, list[bytes]]:
-        """The newest checkpoint and an inclusion proof to it. Raises `Refused` ``BAD_SIZES``."""
-        return self._chain.prove_entry(index)
-
-    def prove_consistency(self, old: int, new: int) -> list[bytes]:
-        """A consistency proof between two sizes. Raises `Refused` ``BAD_SIZES``."""
-        return self._chain.prove_consistency(old, new)
-
     def get_record(self, table: str, key: str) -> Any:
         """A committed record, or None. Any thread."""
         return self._chain.reader.get(table, key)
@@ -265,11 +290,11 @@ class NodeCore:
         head = self.head.time
         return head if self._is_told else max(head, self._clock())
 
+    @cached_property
+    def disk(self) -> DiskSpace:
+        """How much room there is: where it runs out nothing new is taken (`node.disk_space`)."""
+        return DiskSpace()
+
     def _charge(self, sender: str, messages: int) -> None:
+        self.disk.check()
         self.charge(sender, messages)
-
-    def _note_block(self, seconds: float, block: ExecutedBlock) -> None:
-        self.on_block(seconds, block)
-
-    def _note_failure(self) -> None:
-        self.on_failure()

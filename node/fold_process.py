@@ -26,7 +26,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw
 
-from contracts.rulebook import RULEBOOKS
+from contracts.rulebook import CURRENT
 from ledger.codec import encode
 from ledger.errors import InvariantBroken
 from ledger.executor import HEAD_TABLE
@@ -76,9 +76,9 @@ class FoldApart:
     in another process. For one thread at a time.
     """
 
-    def __init__(self, store: Store, path: Path, rulebook: int, claim: int, *, is_warm: bool = False) -> None:
+    def __init__(self, store: Store, path: Path, claim: int, *, is_warm: bool = False) -> None:
         self._store = store
-        self._arguments = (path, rulebook, claim)
+        self._arguments = (path, claim)
         self._process: SpawnProcess | None = None
         self._socket = self._start() if is_warm else None
 
@@ -137,18 +137,17 @@ def _hang_up(line: socket.socket) -> None:
         line.shutdown(socket.SHUT_RDWR)
 
 
-def _write_for(asker: socket.socket, path: Path, rulebook: int, claim: int) -> None:
+def _write_for(asker: socket.socket, path: Path, claim: int) -> None:
     """Write what is handed over until the asker is gone."""
     # Ctrl-C and a service's stop reach every process; this one ends with the node, once nothing is left.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    rules = RULEBOOKS[rulebook]
     # What a fold is made of holds no cycles, and is let go as soon as it is written.
     gc.disable()
     # The node has read the messages already: here only the names count.
     names = msgspec.json.Decoder(_Names)
     jobs = msgspec.msgpack.Decoder(_Job)
-    store = open_views(path, rules)
+    store = open_views(path, CURRENT)
     store.hold_claim(claim)
     with asker, asker.makefile("rb") as wanted:
         while head := wanted.read(_LENGTH_BYTES):

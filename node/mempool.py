@@ -104,6 +104,34 @@ class Mempool:
         with self._condition:
             self._in_block.clear()
 
+    def settle(self, transaction: Transaction) -> Waiting | None:
+        """The same transaction is no longer in hand: who waits for its answer, where anybody does.
+
+        For engines whose blocks also hold what others submitted.
+        """
+        header = transaction.header
+        key = (header.sender, header.id)
+        with self._condition:
+            for pool in (self._in_block, self._waiting):
+                same = pool.get(key)
+                if same is not None and same.transaction.header.digest == header.digest:
+                    del pool[key]
+                    if pool is self._waiting:
+                        self._messages -= same.transaction.header.count
+                    return same
+        return None
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing more is taken in."""
+        return self._closed is not None
+
+    @property
+    def in_hand(self) -> list[Waiting]:
+        """What was taken and is not answered yet."""
+        with self._condition:
+            return list(self._in_block.values())
+
     def close(self, refusal: Refused) -> list[Waiting]:
         """Nothing more is taken in; what waits is handed back, to be told so, but for the block in hand."""
         with self._condition:

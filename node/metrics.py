@@ -2,7 +2,7 @@
 
 Each app has a registry of its own, so two nodes in one process do not mix. Totals that the chain itself keeps
 are read from its head when somebody asks; the rest is counted as it happens. Figures describe how the node
-does and never who its members are: no label holds an id.
+does and never who its members are: no label holds an id of theirs.
 """
 
 from __future__ import annotations

@@ -22,19 +22,30 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
-import httpx2
-from starlette.types import ASGIApp
+from msgspec import UNSET
 
-from contracts.messages import Grant, OpenProgram, OpenSeries
+from contracts.mechanics.settlement_records import OPEN_WINDOW
+from contracts.messages import CutWindow, Grant, OpenProgram, OpenSeries, SetBrandShares
+from contracts.rulebook import CURRENT_VERSION
 from ledger.codec import to_base64url
-from ledger.genesis import Genesis, GenesisKey, GenesisParticipant, encode_genesis
+from ledger.genesis import (
+    Constitution,
+    Genesis,
+    GenesisKey,
+    GenesisParticipant,
+    Voter,
+    VotingKind,
+    VotingRule,
+    encode_genesis,
+)
 from ledger.keys import SeedSigner
 from merchant_sdk import AsyncMerchant, Merchant, Wallet
 from node.api.app import make_app
 from node.core import NodeCore, get_system_time
 from node.feed import Feed
+from node.sandbox_line import SandboxClock, SandboxLine
 from node.tokens import TokenIssuer
 from node.webhooks.delivery import Webhooks
 
@@ -45,44 +56,25 @@ _PURPOSES: Final = ("govern", "transact", "till", "custody")
 _GRANTS: Final = ("earn", "redeem", "exchange_out", "exchange_in")
 _START: Final = 1_767_225_600_000  # 2026-01-01 UTC
 _BUDGET: Final = 10**12
+_MORE_THAN_HALF: Final = 5_001
 
 
-class SandboxClock:
-    """The sandbox's time. It stands still until it is turned."""
-
-    def __init__(self, now: int) -> None:
-        self._now = now
-
-    def __call__(self) -> int:
-        """Milliseconds UTC."""
-        return self._now
-
-    def advance(self, *, days: int = 0, hours: int = 0, minutes: int = 0, seconds: int = 0) -> int:
-        """Turn the clock forward; the next block is of that time."""
-        passed = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
-        if passed < 0:
-            raise ValueError("a ledger's time never goes back")
-        self._now += passed * 1000
-        return self._now
-
-
-class _Line(httpx2.AsyncBaseTransport):
-    """The way to the node, which can be down, as if no cable were plugged in, or lose replies."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._node = httpx2.ASGITransport(app=app)
-        self.is_down = False
-        self.loses_replies = False
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """The node's answer."""
-        if self.is_down:
-            raise httpx2.ConnectError("the line is down", request=request)
-        response = await self._node.handle_async_request(request)
-        if self.loses_replies and request.method == "POST" and request.url.path == "/v1/transactions":
-            await response.aclose()
-            raise httpx2.ReadError("the reply was lost", request=request)
-        return response
+def make_constitution(
+    voters: Sequence[str] = MERCHANTS,
+    *,
+    approve_basis_points: int = _MORE_THAN_HALF,
+    notice_heights: int = 0,
+    trustee: str = OPERATOR,
+) -> Constitution:
+    """A constitution in which each of these has one vote and every kind of decision takes as much."""
+    return Constitution(
+        minimum_voters=1,
+        rules=[
+            VotingRule(approve_basis_points, kind, notice_heights) for kind in sorted(get_args(VotingKind))
+        ],
+        trustee=trustee,
+        voters=[Voter(name, 1) for name in sorted(voters)],
+    )
 
 
 class Sandbox:
@@ -91,7 +83,10 @@ class Sandbox:
     An operator, merchants each with a program of its own name, grants among all of them.
     """
 
-    def __init__(self, folder: Path, merchants: Sequence[str], seed: str) -> None:
+    def __init__(
+        self, folder: Path, merchants: Sequence[str], seed: str, constitution: Constitution | None = None
+    ) -> None:
+        self._constitution = constitution
         self.clock = SandboxClock(_START)
         self.merchants = tuple(merchants)
         self._seed = seed
@@ -113,8 +108,9 @@ class Sandbox:
         self._webhooks.start()
         self._open.callback(self._webhooks.stop)
         self._open.callback(feed.close)
-        self._line = _Line(make_app(self.core, tokens=tokens, feed=feed, webhooks=self._webhooks))
+        self._line = SandboxLine(make_app(self.core, tokens=tokens, feed=feed, webhooks=self._webhooks))
         self._wallets = 0
+        self._clerk: Merchant | None = None
         try:
             self._begin()
         except BaseException:
@@ -156,6 +152,25 @@ class Sandbox:
         finally:
             self._line.loses_replies = False
 
+    def pass_blocks(self, count: int = 1) -> int:
+        """So many blocks are made in which nothing happens but what was due; the height of the last."""
+        height = 0
+        for _ in range(count):
+            # No block is made of nothing. That the operator has no brands changes nothing.
+            (done,) = self._operator().submit([SetBrandShares(shares=[])])
+            height = done.height
+        return height
+
+    def cut_window(self) -> int:
+        """The open settlement window is cut and stated; its number."""
+        before = self.core.get_record(OPEN_WINDOW, OPEN_WINDOW)
+        (named,) = self._operator().submit([CutWindow(effective_height=self.core.head.height + 2)])
+        error = named.get_error()
+        if error is not None:
+            raise error
+        self.pass_blocks()
+        return before.number if before else 1
+
     def wallet(self) -> Wallet:
         """A new member's wallet, not enrolled yet, on the sandbox's time."""
         self._wallets += 1
@@ -170,6 +185,11 @@ class Sandbox:
     def close(self) -> None:
         """Every merchant is closed, then the node."""
         self._open.close()
+
+    def _operator(self) -> Merchant:
+        if self._clerk is None:
+            self._clerk = self.merchant(OPERATOR)
+        return self._clerk
 
     def _connect(self, participant: str) -> dict[str, Any]:
         return {
@@ -193,13 +213,14 @@ class Sandbox:
         ]
         settings = Genesis(
             clock="simulated",
+            constitution=self._constitution or UNSET,
             currency="CNY",
             engine="solo",
             log_key=to_base64url(self._make_signer("log", "log").public),
             name="sandbox",
             operator=OPERATOR,
             parameters=[],
-            rulebook=1,
+            rulebook=CURRENT_VERSION,
             time=self.clock(),
             utc_offset_minutes=480,
         )
@@ -233,10 +254,18 @@ class Sandbox:
 
 
 @contextmanager
-def sandbox(*, merchants: Sequence[str] = MERCHANTS, seed: str = "sandbox") -> Iterator[Sandbox]:
-    """An alliance that lasts as long as the block. The same seed makes the same keys and the same chain."""
+def sandbox(
+    *,
+    merchants: Sequence[str] = MERCHANTS,
+    seed: str = "sandbox",
+    constitution: Constitution | None = None,
+) -> Iterator[Sandbox]:
+    """An alliance that lasts as long as the block. The same seed makes the same keys and the same chain.
+
+    With a ``constitution`` (`make_constitution`) merchants vote; without one the operator decides alone.
+    """
     with tempfile.TemporaryDirectory(prefix="commonpoint-sandbox-") as folder:
-        running = Sandbox(Path(folder), merchants, seed)
+        running = Sandbox(Path(folder), merchants, seed, constitution)
         try:
             yield running
         finally:

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 import structlog
 
 from contracts.mechanics.governance_records import TRUST
+from contracts.mechanics.log_keys import list_log_keys
 from contracts.rulebook import RULEBOOKS
 from ledger.codec import to_base64url
 from ledger.errors import InvariantBroken
@@ -38,12 +39,13 @@ from node.chain import ChainKeeper, Step
 from node.checking import CheckerProcess
 from node.fold_process import FoldApart
 from node.folding import FoldWriter
-from node.log_keys import list_log_keys
 from node.storage.lookups import LookupRows
 from node.storage.place import Place
 from node.storage.store import Store, open_store
 
 log = structlog.get_logger()
+CheckHead = Callable[[int, Callable[[int], bytes]], None]
+"""Raises where a log of this size, with these roots, must not be signed over."""
 _Chain = TypeVar("_Chain", bound=ChainKeeper)
 
 
@@ -55,6 +57,7 @@ def open_chain(
     on_step: Step = lambda _step: None,
     is_apart: bool = False,
     is_warm: bool = False,
+    check_head: CheckHead = lambda _size, _compute_root: None,
 ) -> ChainKeeper:
     """The chain that is kept there, made from ``genesis`` where there is none; with ``is_apart`` members'
     signatures are checked and folds written in processes of their own, which begin with the first work that
@@ -83,6 +86,7 @@ def open_chain(
             on_step=on_step,
             judge=judge,
             make_writer=make_writer,
+            check_head=check_head,
         )
         undo.callback(chain.close)
         chain.check_signer()
@@ -106,6 +110,7 @@ def load_chain_as(
     judge: SignatureJudge | None = None,
     make_writer: Callable[[int], FoldWriter] | None = None,
     vouched_size: int = 0,
+    check_head: CheckHead = lambda _size, _compute_root: None,
 ) -> _Chain:
     """The chain in this store, ready to go on; ``vouched_size`` leaves are vouched for by another checkpoint
     than the stored one. Raises `InvalidBlock` or `InvariantBroken` where it does not hold together, or goes
@@ -139,7 +144,10 @@ def load_chain_as(
     tree = _restore_tree(store)
     if note:
         records = [record for _, record in state.list_remembered(TRUST)]
-        _check_note(note[1], tree=tree, origin=origin, keys=list_log_keys(records, origin))
+        # Without views a later policy is not known yet. Whether this node's own key may sign is judged once
+        # the log is executed (`ChainKeeper.check_signer`).
+        keys = list_log_keys(records, origin) | {signer.public}
+        _check_note(note[1], tree=tree, origin=origin, keys=keys)
     _check_unsigned(store, tree, first=note[0] if note else 0)
     chain = make_chain(
         store=store,
@@ -151,6 +159,8 @@ def load_chain_as(
         on_step=on_step,
         writer=make_writer(claim) if make_writer is not None else None,
     )
+    # Before anything is signed.
+    check_head(tree.size, chain.compute_root)
     _replay_tail(chain)
     return chain
 

@@ -43,6 +43,7 @@ class AsyncMerchant(Verbs[Awaitable[Receipt], Later]):
             capture_with=self.capture,
             release_with=self.release,
             settle_with=self.settle_allowance,
+            wait_with=self.wait_witnessed,
             **options,
         )
 

@@ -100,6 +100,13 @@ class BlockingEnquiries(Blocking):
         """The receipt of an entry, verified, of the history we trust. Keep its `data`."""
         return self._run(self._verbs.receipt(index))
 
+    def wait_witnessed(self, index: int, timeout_seconds: float = 60.0) -> Receipt:
+        """The receipt of an entry as soon as enough witnesses of the policy in force have cosigned it.
+
+        Raises `RefusedByNode` ``NOT_WITNESSED`` after so long. Without a quorum there is nothing to wait for.
+        """
+        return self._run(self._verbs.wait_witnessed(index, timeout_seconds))
+
     def policy(self) -> str:
         """The policy file by which receipts are verified offline."""
         return self._run(self._verbs.policy())

@@ -9,15 +9,16 @@ outbox. From there on everything is proven against that. What is only queued nee
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from msgspec import structs
 
 from ledger.genesis import Origin
 from ledger.log.policy import Policy
+from ledger.policy_chain import PolicyStep
 from merchant_sdk.client.core import Core
 from merchant_sdk.client.dating import Dates, get_date
 from merchant_sdk.client.grouping import Grouping
@@ -31,6 +32,7 @@ from merchant_sdk.client.streaming import stream
 from merchant_sdk.client.submission import Submitter
 from merchant_sdk.errors import CommonpointError, ConfigurationError, NotSent, RefusedByNode, Unverified
 from merchant_sdk.order_names import get_name
+from merchant_sdk.origins import make_policy, read_receipt_of
 from merchant_sdk.outbox import Outbox
 from merchant_sdk.receipt import Receipt
 from merchant_sdk.requests import check_message, get_reference
@@ -38,9 +40,10 @@ from merchant_sdk.results import Committed, Resent
 from merchant_sdk.settings import Settings
 from merchant_sdk.tokens import TokenKeeper
 from merchant_sdk.transport import Transport
-from merchant_sdk.trust import Trust, make_policy
+from merchant_sdk.trust import Trust
 
 R = TypeVar("R")
+WITNESS_POLL_SECONDS: Final = 0.5
 
 
 class Connection(Generic[R]):
@@ -55,7 +58,9 @@ class Connection(Generic[R]):
         outbox: Outbox,
         grouping: Grouping,
         program: str | None,
+        wait_with: Callable[[int, float], Any],
     ) -> None:
+        self._wait_with = wait_with
         self.core = core
         self.outbox = outbox
         self.recall = Recall[R](outbox, core.participant)
@@ -103,14 +108,20 @@ class Connection(Generic[R]):
         if self._is_closing:
             raise ConfigurationError("this merchant is closed")
 
-    def _begin(self, origin: Origin, time: int) -> Submitter[R]:
+    def _begin(self, origin: Origin, time: int, steps: Sequence[PolicyStep]) -> Submitter[R]:
         """The first node was met, whose genesis is the pinned chain's."""
         if self._submitter is None:
-            policy = self._settings.policy or make_policy(origin)
+            given = self._settings.policy
             self.core.meet(origin, time=time)
             if self.core.is_simulated:
                 self._transport.wait_for_answers()
-            trust = Trust(origin=origin, policy=policy, note=self.outbox.load_note(self.core.chain))
+            trust = Trust(
+                origin=origin,
+                policy=given or make_policy(origin),
+                note=self.outbox.load_note(self.core.chain),
+                steps=steps,
+                is_strict=given is not None,
+            )
             self._submitter = Submitter(
                 core=self.core,
                 transport=self._transport,
@@ -128,7 +139,7 @@ class Connection(Generic[R]):
     async def get_policy(self) -> Policy:
         """The policy that judges checkpoints."""
         await self.open()
-        return self._get_submitter().policy
+        return self._get_submitter().trust.policy
 
     async def ask(self, message: Any, *, is_dated: bool = True) -> Committed[R]:
         """The result of one message, grouped with what else is asked. Raises as `merchant_sdk.errors` says.
@@ -203,16 +214,38 @@ class Connection(Generic[R]):
             return await tell_what_waits(self.outbox, self.core.participant, error)
         return await settler.flush()
 
-    async def fetch_receipt(self, index: int) -> Receipt:
-        """A verified receipt, of the history we trust."""
+    async def fetch_receipt(self, index: int, *, is_witnessed: bool = False) -> Receipt:
+        """A verified receipt, of the history we trust; with enough cosignatures where that is asked for.
+
+        Else the log's signature is enough, unless the merchant was given a policy that asks for more.
+        """
         await self.open()
         submitter = self._get_submitter()
-        data = await self.reader.get_receipt(index)
-        receipt = Receipt.read(data, policy=submitter.policy)
+        data = await self.reader.get_receipt(index, is_witnessed=is_witnessed)
+        trust = submitter.trust
+        # A policy that this merchant was given is demanded to the letter.
+        is_strict = is_witnessed or (self._settings.policy is not None and trust.epoch == 0)
+        receipt = read_receipt_of(trust.policies, data, is_strict=is_strict, wait_with=self._wait_with)
         if receipt.index != index:
             raise Unverified("RECEIPT_OF_ANOTHER_ENTRY", facts={"asked": index, "found": receipt.index})
         await submitter.accept(receipt.note)
         return receipt
+
+    async def wait_witnessed(self, index: int, timeout_seconds: float) -> Receipt:
+        """The receipt as soon as enough witnesses have cosigned a tree that holds the entry.
+
+        Raises `RefusedByNode` ``NOT_WITNESSED`` after so long.
+        """
+        clock = asyncio.get_running_loop().time
+        end = clock() + timeout_seconds
+        while True:
+            try:
+                return await self.fetch_receipt(index, is_witnessed=True)
+            except RefusedByNode as refusal:
+                left = end - clock()
+                if refusal.code != "NOT_WITNESSED" or left <= 0:
+                    raise
+            await asyncio.sleep(min(WITNESS_POLL_SECONDS, left))
 
     async def get_program(self) -> str:
         """Our own program, where we have one and no more."""

@@ -81,6 +81,13 @@ class EnquiryVerbs(Asking[R, C]):
         """The receipt of an entry, verified, of the history we trust. Keep its `data`."""
         return await self._connection.fetch_receipt(index)
 
+    async def wait_witnessed(self, index: int, timeout_seconds: float = 60.0) -> Receipt:
+        """The receipt of an entry as soon as enough witnesses of the policy in force have cosigned it.
+
+        Raises `RefusedByNode` ``NOT_WITNESSED`` after so long. Without a quorum there is nothing to wait for.
+        """
+        return await self._connection.wait_witnessed(index, timeout_seconds)
+
     async def policy(self) -> str:
         """The policy file by which receipts are verified offline."""
         return format_policy(await self._connection.get_policy()).decode("utf-8", "surrogateescape")

@@ -11,21 +11,24 @@ Whether a single answer is true is not settled here: every one proves itself (`m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
 from ledger.genesis import Origin
+from ledger.policy_chain import PolicyStep
 from ledger.values import Millis
+from merchant_sdk.client.alarm import ask_policies, keep_finding
 from merchant_sdk.client.submission import Submitter
+from merchant_sdk.contradictions import LogContradiction
 from merchant_sdk.errors import OutboxError, RefusedByNode, Unverified
+from merchant_sdk.origins import read_origin
 from merchant_sdk.outbox import Outbox
 from merchant_sdk.records import Evidence
 from merchant_sdk.transport import Transport
-from merchant_sdk.trust import read_origin
 
 
 class _ChainAnswer(Struct, frozen=True):
@@ -33,6 +36,7 @@ class _ChainAnswer(Struct, frozen=True):
 
     genesis: list[str]
     time: Millis
+    epoch: int = 0
 
 
 _CHAIN: Final = msgspec.json.Decoder(_ChainAnswer)
@@ -47,12 +51,14 @@ class Meeting:
         *,
         outbox: Outbox,
         chain: str,
-        begin: Callable[[Origin, int], Submitter[Any]],
+        begin: Callable[[Origin, int, Sequence[PolicyStep]], Submitter[Any]],
     ) -> None:
         self._transport = transport
         self._outbox = outbox
         self._chain = chain
         self._begin = begin
+        self._epoch = 0
+        """The newest policy that was accepted."""
         self._shown: dict[str, int] = {}
         """Address → the largest tree it showed us."""
         self._behind: dict[str, str] = {}
@@ -63,18 +69,22 @@ class Meeting:
 
         `NotSent` or `RefusedByNode` where it cannot serve now, or is behind.
         """
-        with self._naming(url):
+        async with self._naming(url):
             answer = _decode(await self._transport.request("GET", "/v1/chain", headers={}, at=url))
             origin = read_origin(answer.genesis, chain=self._chain)
-            submitter = self._begin(origin, answer.time)
+            is_ahead = answer.epoch > self._epoch
+            steps = await ask_policies(self._transport, url) if is_ahead else []
+            submitter = self._begin(origin, answer.time, steps)
+            await submitter.take_policies(steps, url=url, after=self._epoch)
+            self._epoch = submitter.trust.epoch
             note = _read_text(await self._transport.request("GET", "/checkpoint", headers={}, at=url))
             await self._compare(submitter, note, url)
         for other in list(self._behind):
-            with self._naming(other):
+            async with self._naming(other):
                 await submitter.accept(self._behind.pop(other), url=url)
 
-    @contextmanager
-    def _naming(self, url: str) -> Iterator[None]:
+    @asynccontextmanager
+    async def _naming(self, url: str) -> AsyncIterator[None]:
         """What goes wrong says of which node, and that one is asked only where no other is left."""
         try:
             yield
@@ -88,6 +98,13 @@ class Meeting:
                 with suppress(OutboxError):
                     self._outbox.save_evidence(Evidence(error.code, evidence["found"], evidence["trusted"]))
             detail = f"{url}: {error.detail or 'it does not show that it is of our ledger'}"
+            if isinstance(error, LogContradiction):
+                await keep_finding(error, self._transport, url=url, outbox=self._outbox.path)
+                named = LogContradiction(
+                    error.code, detail, error.facts, finding=error.finding, evidence=evidence
+                )
+                named.evidence_file = error.evidence_file
+                raise named from None
             raise Unverified(error.code, detail, error.facts, evidence=evidence) from None
 
     async def _compare(self, submitter: Submitter[Any], note: str, url: str) -> None:

@@ -20,8 +20,7 @@ from merchant_sdk.programs import Program, read_program
 from merchant_sdk.records import Endpoint
 from merchant_sdk.results import Balance, EntryText, HistoryEntry, Position, Quote, read_history_entry
 from merchant_sdk.tokens import TokenKeeper
-from merchant_sdk.transport import Transport
-from merchant_sdk.trust import Link
+from merchant_sdk.transport import Answered, Transport
 
 PAGE_ENTRIES: Final = 200
 T = TypeVar("T")
@@ -137,10 +136,6 @@ class Reader:
         """The chain and its genesis leaves."""
         return read_answer(await self._get("/v1/chain"), _CHAIN)
 
-    async def get_consistency(self, link: Link) -> bytes:
-        """The consistency proof between two sizes, not yet looked at."""
-        return await self._get("/v1/consistency", {"old": link.old, "new": link.new})
-
     async def get_checkpoint(self) -> str:
         """The newest signed checkpoint, not yet looked at."""
         data = await self._get("/checkpoint")
@@ -151,10 +146,12 @@ class Reader:
 
     async def get_transaction(
         self, sender: str, transaction_id: str, *, digest: str, trusted_size: int
-    ) -> bytes:
-        """The answer to a transaction that is in the log, not yet looked at. Raises `NotFound`."""
+    ) -> Answered:
+        """The answer to a transaction that is in the log, not yet looked at. Raises `NotFound`, which a node
+        that only follows might say too early.
+        """
         path = f"/v1/transactions/{in_path(sender)}/{in_path(transaction_id)}"
-        return await self.ask(path, {"trusted_size": trusted_size, "digest": digest})
+        return await self._ask(path, {"trusted_size": trusted_size, "digest": digest}, of_leader=True)
 
     async def get_quote(self, *, program: str, series: str, target: str, points: int) -> Quote:
         """What an exchange would bring now."""
@@ -245,9 +242,9 @@ class Reader:
         """An endpoint of ours is changed."""
         await self._change(method, f"/v1/webhooks/{in_path(name)}{action}", body)
 
-    async def get_receipt(self, index: int) -> bytes:
+    async def get_receipt(self, index: int, *, is_witnessed: bool = False) -> bytes:
         """A receipt, not yet looked at."""
-        return await self.ask(f"/v1/receipts/{index:d}")
+        return await self.ask(f"/v1/receipts/{index:d}", {"witnessed": "yes" if is_witnessed else None})
 
     async def _get(self, path: str, asked: Mapping[str, Any] | None = None) -> bytes:
         return await self._transport.request("GET", _with_query(path, asked), headers={})
@@ -262,13 +259,15 @@ class Reader:
 
     async def ask(self, path: str, asked: Mapping[str, Any] | None = None) -> bytes:
         """As `_get`, saying who we are."""
+        return (await self._ask(path, asked)).data
+
+    async def _ask(self, path: str, asked: Mapping[str, Any] | None, *, of_leader: bool = False) -> Answered:
         target = _with_query(path, asked)
         for is_last in (False, True):
             token = await self._tokens.get(self._transport)
             try:
-                return await self._transport.request(
-                    "GET", target, headers={"authorization": f"Bearer {token}"}
-                )
+                headers = {"authorization": f"Bearer {token}"}
+                return await self._transport.ask("GET", target, headers=headers, of_leader=of_leader)
             except RefusedByNode as refusal:
                 # The node restarted, or its clock and ours disagree about the last minute.
                 if is_last or refusal.code != "TOKEN_INVALID":

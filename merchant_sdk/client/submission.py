@@ -20,9 +20,11 @@ from contextlib import suppress
 from typing import Any, Final, Generic, NoReturn, TypeVar
 
 from ledger.keys import Signer
-from ledger.log.policy import Policy
+from ledger.policy_chain import PolicyStep
+from merchant_sdk.client.alarm import ask_policies, keep_finding
 from merchant_sdk.client.core import Core, Signed
 from merchant_sdk.client.reading import Reader
+from merchant_sdk.contradictions import LogContradiction
 from merchant_sdk.errors import (
     CommonpointError,
     NotFound,
@@ -36,7 +38,7 @@ from merchant_sdk.outbox import Outbox
 from merchant_sdk.records import Evidence, Pending, TrustedNote
 from merchant_sdk.results import Committed
 from merchant_sdk.transport import Answered, Transport
-from merchant_sdk.trust import Answer, Link, Trust
+from merchant_sdk.trust import Answer, Link, Proven, Trust
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -66,11 +68,6 @@ class Submitter(Generic[R]):
         self._reader = reader
         self.trust = trust
         self._trusting = asyncio.Lock()
-
-    @property
-    def policy(self) -> Policy:
-        """The policy that judges checkpoints."""
-        return self.trust.policy
 
     async def submit(
         self,
@@ -140,7 +137,7 @@ class Submitter(Generic[R]):
         trusted_size = self.trust.trusted_size
         header = signed.transaction.header
         try:
-            data = await self._reader.get_transaction(
+            answered = await self._reader.get_transaction(
                 header.sender, header.id, digest=header.digest, trusted_size=trusted_size
             )
         except NotFound:
@@ -150,7 +147,7 @@ class Submitter(Generic[R]):
                 raise
             # What stands under this id is something else, so ours does not and never will.
             return None
-        return await self._believe(signed, Answered(data, self._transport.url), trusted_size)
+        return await self._believe(signed, answered, trusted_size)
 
     async def accept(self, note: str, *, url: str | None = None) -> None:
         """A signed checkpoint belongs to the history we trust; the node at ``url`` has to prove it.
@@ -201,10 +198,12 @@ class Submitter(Generic[R]):
         """Do something with the outbox (`keep_in`)."""
         return await keep_in(self.outbox, act, *arguments)
 
-    async def keep_evidence(self, error: Unverified) -> None:
-        """Both notes are in the outbox, where the error has two."""
+    async def keep_evidence(self, error: Unverified, url: str) -> None:
+        """Both notes are in the outbox, where the error has two; a contradiction has a file of its own."""
+        if isinstance(error, LogContradiction):
+            await keep_finding(error, self._transport, url=url, outbox=self.outbox.path)
         if error.evidence:
-            evidence = Evidence(error.code, error.evidence["found"], error.evidence["trusted"])
+            evidence = Evidence(error.code, **error.evidence)
             await self._try_to_keep(self.outbox.save_evidence, evidence)
 
     async def _store(self, signed: Signed, store: Callable[[Pending], bool]) -> bool:
@@ -235,13 +234,13 @@ class Submitter(Generic[R]):
     async def _believe(self, signed: Signed, answered: Answered, trusted_size: int) -> list[Committed[R]]:
         """The results in the answer, once it has proven itself (the steps of `merchant_sdk.trust`)."""
         try:
-            proven = self.trust.prove(signed.transaction, answered.data)
+            proven = await self._prove(signed, answered)
             await self._place(proven.answer, trusted_size, signed, answered.url)
             results = self.core.read_results(signed, proven)
         except Unverified as error:
             error.transaction_id = signed.id
             self._transport.distrust(answered.url)
-            await self.keep_evidence(error)
+            await self.keep_evidence(error, answered.url)
             await self.let_go(signed)
             raise
         except BaseException:
@@ -253,6 +252,26 @@ class Submitter(Generic[R]):
             lambda: self.outbox.mark_done(signed.pending, answer=answered.data, trusted=trusted)
         )
         return results
+
+    async def take_policies(self, steps: Sequence[PolicyStep], *, url: str, after: int) -> bool:
+        """Whether there are policies behind epoch ``after``: accepted, and of the history we trust."""
+        self.trust.take_policies(steps)
+        for step in steps:
+            if step.epoch > after:
+                await self.accept(step.checkpoint, url=url)
+        return self.trust.epoch > after
+
+    async def _prove(self, signed: Signed, answered: Answered) -> Proven:
+        url, known = answered.url, self.trust.epoch
+        try:
+            return self.trust.prove(signed.transaction, answered.data)
+        except Unverified as error:
+            # The alliance may have decided meanwhile that another key signs.
+            is_signed = error.code != "LOG_SIGNATURE_MISSING"
+            steps = [] if is_signed else await ask_policies(self._transport, url)
+            if not await self.take_policies(steps, url=url, after=known):
+                raise
+        return self.trust.prove(signed.transaction, answered.data)
 
     async def _place(self, answer: Answer, trusted_size: int, signed: Signed, url: str) -> None:
         note = answer.checkpoint

@@ -52,6 +52,7 @@ class Merchant(
             capture_with=self.capture,
             release_with=self.release,
             settle_with=self.settle_allowance,
+            wait_with=self.wait_witnessed,
             **options,
         )
         self._start()

@@ -58,6 +58,7 @@ class Verbs(
         capture_with: Callable[..., C],
         release_with: Callable[..., C],
         settle_with: Callable[..., C],
+        wait_with: Callable[[int, float], Any],
         key: Key | None = None,
         keys: Mapping[str, Key] | None = None,
         chain: str | None = None,
@@ -99,6 +100,7 @@ class Verbs(
             outbox=Outbox(settings.outbox),
             grouping=Grouping(seconds=group_seconds, messages=group_messages),
             program=program,
+            wait_with=wait_with,
         )
 
     @property

@@ -18,6 +18,7 @@ class Chain(Answer):
     chain: Annotated[str, Field(examples=["demo/5c1d4e0f9a8b7c6d5e4f3a2b1c0d9e8f"])]
     clock: Literal["system", "simulated"]
     currency: str
+    epoch: Annotated[int, Field(description="The newest trust policy that was enacted.")]
     genesis: Annotated[
         list[str],
         Field(description="The genesis leaves; the chain's last part begins the RFC 6962 root over them."),

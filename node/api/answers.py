@@ -144,6 +144,72 @@ class ReceiptAnswer(Answer):
     ] = None
 
 
+class Promise(Answer):
+    """The log's key promises that a block will hold it (`promise` in ledger.md)."""
+
+    type: Annotated[Literal["promise"], Field(alias="@type")]
+    by: Time
+    chain: str
+    digest: str
+    id: str
+    key: str
+    sender: str
+    signature: str
+
+
+class Absence(Answer):
+    """The log's key states that there is no such transaction (`absence` in ledger.md)."""
+
+    type: Annotated[Literal["absence"], Field(alias="@type")]
+    chain: str
+    height: int
+    id: str
+    key: str
+    sender: str
+    signature: str
+    size: int
+    time: Time
+
+
+class ProvenLeafRow(Answer):
+    """A leaf with its path to the root of the step's tree."""
+
+    index: int
+    leaf: str
+    proof: Hashes
+
+
+class PolicyStepRow(Answer):
+    """What shows that a policy was enacted (`policy_step` in ledger.md)."""
+
+    type: Annotated[Literal["policy_step"], Field(alias="@type")]
+    action: Annotated[int, Field(ge=0, description="Which of the proposal's actions.")]
+    block: ProvenLeafRow
+    checkpoint: Annotated[str, Field(description="It satisfies the policy before.")]
+    enact: ProvenLeafRow
+    epoch: int
+    propose: ProvenLeafRow
+
+
+class PolicyRow(Answer):
+    """One trust policy."""
+
+    above: Annotated[
+        int | None, Field(description="It judges larger trees than this; absent until it was handed over to.")
+    ] = None
+    epoch: int
+    height: Annotated[int | None, Field(description="Where it was enacted; absent for epoch 0.")] = None
+    policy: Annotated[str, Field(description="A C2SP tlog-policy.")]
+    step: PolicyStepRow | None = None
+
+
+class Policies(Answer):
+    """Every trust policy, epoch 0 first."""
+
+    height: Height
+    policies: list[PolicyRow]
+
+
 class PositionRow(Answer):
     """What a participant owes and is owed, over all others."""
 

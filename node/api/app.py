@@ -51,6 +51,7 @@ from node.api.simulation import Cutter
 from node.api.transactions import PATH, SUBMISSION_DESCRIPTION, Submission, encode_taken, prove
 from node.api.webhook_desk import Desk, WebhookDesk
 from node.core import NodeCore, get_system_time
+from node.disk_space import DiskCollector
 from node.feed import Feed
 from node.http_signatures import NonceWindow
 from node.metrics import Metrics
@@ -102,6 +103,7 @@ def make_app(
     core.on_block = make_listener(metrics, feed)
     metrics.watch(head=lambda: core.head, waiting=lambda: core.waiting, is_ready=lambda: core.is_ready)
     metrics.registry.register(AllianceCollector(core))
+    metrics.registry.register(DiskCollector(core.disk))
     if rates is None:
         rates = get_default_rates(core.origin.settings.clock)
     limits = Limits(rates, tokens=tokens, registry=metrics.registry)

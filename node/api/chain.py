@@ -43,6 +43,7 @@ from node.api.parameters import (
 )
 from node.api.quotes import compute_quote
 from node.api.reading import Site, SiteParam, View, answer
+from node.policies import list_texts
 
 _READ = ("BAD_REQUEST", "UNAUTHENTICATED", "TOKEN_INVALID", "NOT_YET")
 
@@ -134,6 +135,7 @@ def _show_chain(site: Site, view: View) -> dict[str, Any]:
         "chain": site.core.chain,
         "clock": settings.clock,
         "currency": settings.currency,
+        "epoch": len(list_texts(site.core)),
         "genesis": [leaf.decode() for leaf in site.core.origin.leaves],
         "name": settings.name,
         "operator": settings.operator,

@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 from ledger.executor import Head
 from ledger.genesis import Origin
+from ledger.policy_chain import PolicyStep
+from ledger.promise import Absence, Promise
 from node.answers import Proofs, Taken
 
 Take = Callable[[bytes], Awaitable[Taken]]
@@ -41,6 +43,11 @@ class Core(Protocol):
         ...
 
     @property
+    def is_at_rest(self) -> bool:
+        """Whether other nodes make the blocks now, and this one only answers reads."""
+        ...
+
+    @property
     def waiting(self) -> int:
         """How many transactions wait for a block: those of this process."""
         ...
@@ -48,6 +55,27 @@ class Core(Protocol):
     @property
     def now(self) -> int:
         """The ledger's time for whatever is asked now."""
+        ...
+
+    @property
+    def witnessed(self) -> str | None:
+        """The newest checkpoint known to satisfy, quorum and all, the policy for its size. Not on the event
+        loop.
+        """
+        ...
+
+    def list_policy_steps(self) -> list[PolicyStep]:
+        """What shows each policy after epoch 0, as far as a checkpoint hands over to it. Not on the event
+        loop.
+        """
+        ...
+
+    def promise(self, data: bytes) -> Promise:
+        """The transaction is admitted and promised. Raises `Refused`. Not on the event loop."""
+        ...
+
+    def state_absence(self, sender: str, transaction_id: str) -> Absence:
+        """Signed: there is no such transaction. Raises `Refused` ``NOT_FOUND``."""
         ...
 
     def find_transaction(self, sender: str, transaction_id: str) -> tuple[str, Taken] | None:

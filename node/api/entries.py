@@ -27,6 +27,7 @@ from ledger.leaves import (
     TRANSACTION_START,
     compute_tag,
 )
+from ledger.log.note import parse_checkpoint, split_note
 from ledger.log.tiles import TILE_WIDTH
 from ledger.log.tlog_proof import format_tlog_proof
 from ledger.outcome import Outcome
@@ -35,6 +36,7 @@ from ledger.values import MESSAGES_MAX
 from node.access import Concerned, Role, can_read_entry, get_concerned
 from node.api.core import Core
 from node.api.reading import View
+from node.proving import prove_leaves
 
 _SYSTEM_MESSAGE: Final = msgspec.json.Decoder(SystemMessage)
 _OUTCOME: Final = msgspec.json.Decoder(Outcome)
@@ -165,11 +167,23 @@ def make_rows(core: Core, indexes: list[int]) -> list[dict[str, Any]]:
     return [make_row(core, index, leaves.get(index)) for index in indexes]
 
 
-def encode_receipt(found: Found, *, checkpoint: str, proof: list[bytes]) -> bytes:
+def prove_witnessed(core: Core, index: int) -> tuple[str, list[bytes]]:
+    """A checkpoint that satisfies the whole policy for its size, and an inclusion proof to it.
+
+    Raises `Refused` ``NOT_WITNESSED`` where none that covers the entry is known.
+    """
+    note = core.witnessed
+    size = 0 if note is None else parse_checkpoint(split_note(note)[0]).size
+    if note is None or index >= size:
+        raise Refused("NOT_WITNESSED", index=index, size=size)
+    return note, prove_leaves(core, [index], size=size)[0]
+
+
+def encode_receipt(found: Found, *, checkpoint: str, proof: list[bytes], epoch: int = 0) -> bytes:
     """The receipt's canonical bytes."""
     receipt = Receipt(
         entry=found.leaf.decode(),
-        epoch=0,
+        epoch=epoch,
         proof=format_tlog_proof(index=found.place, hashes=proof, checkpoint=checkpoint),
         transaction=UNSET if found.transaction is None else found.transaction.decode(),
     )

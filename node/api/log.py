@@ -17,10 +17,12 @@ from ledger.errors import Refused
 from ledger.log.tiles import TILE_WIDTH, TilePath, parse_tile_path
 from node.access import can_read_bundles
 from node.api import answers
+from node.api.core import Core
 from node.api.identity import RoleParam
 from node.api.page import describe
 from node.api.parameters import ASKED, READ, NewQuery, OldQuery, TilePlace
 from node.api.reading import SiteParam, answer
+from node.policies import list_texts
 
 _TEXT: Final = "text/plain; charset=utf-8"
 _BYTES: Final = "application/octet-stream"
@@ -83,6 +85,30 @@ def get_consistency(site: SiteParam, old: OldQuery, new: NewQuery) -> Response:
         site,
         lambda view: {"proof": [to_base64url(each) for each in view.core.prove_consistency(old, new)]},
     )
+
+
+@router.get(
+    "/v1/policies",
+    response_model=answers.Policies,
+    responses=describe("BAD_REQUEST", "NOT_YET"),
+    dependencies=READ,
+)
+def list_policies(site: SiteParam) -> Response:
+    """Every trust policy of the alliance, and what shows that it was enacted. Anyone."""
+    return answer(site, lambda view: {"policies": _show_policies(view.core)})
+
+
+def _show_policies(core: Core) -> list[dict[str, Any]]:
+    steps = {step.epoch: step for step in core.list_policy_steps()}
+    shown: list[dict[str, Any]] = [{"above": 0, "epoch": 0, "policy": core.policy}]
+    for epoch, record in enumerate(list_texts(core), start=1):
+        row = {"epoch": epoch, "height": record.height, "policy": record.policy}
+        step = steps.get(epoch)
+        if step is not None:
+            # The epoch judges trees larger than the one in which it was enacted.
+            row |= {"above": step.block.index + 1, "step": step}
+        shown.append(row)
+    return shown
 
 
 def _read_place(place: str) -> TilePath:

@@ -37,6 +37,8 @@ async def get_readiness(site: SiteParam) -> PlainTextResponse:
     """`ready` while the history is loaded and intake is open. Anyone."""
     if not site.core.is_ready:
         raise Refused("NOT_READY", reason="intake is closed")
+    if site.core.is_at_rest:
+        raise Refused("NOT_READY", reason="validators make the blocks, and this node none")
     return PlainTextResponse("ready\n")
 
 

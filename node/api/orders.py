@@ -15,13 +15,14 @@ from starlette.responses import Response
 from ledger.errors import Refused
 from node.access import Role, can_read_transaction
 from node.api import answers
-from node.api.entries import encode_receipt, find_entry, make_row, make_rows
+from node.api.entries import encode_receipt, find_entry, make_row, make_rows, prove_witnessed
 from node.api.identity import RoleParam
 from node.api.page import describe
-from node.api.parameters import READ_WITH_TOKEN, IndexPath, OptionalSender, ReferencePath
+from node.api.parameters import READ_WITH_TOKEN, IndexPath, OptionalSender, ReferencePath, WitnessedQuery
 from node.api.reading import SiteParam, View, answer, read
+from node.policies import find_epoch_of
 
-_CODES = ("BAD_REQUEST", "UNAUTHENTICATED", "TOKEN_INVALID", "NOT_FOUND", "NOT_YET")
+_CODES = ("BAD_REQUEST", "UNAUTHENTICATED", "TOKEN_INVALID", "NOT_FOUND", "NOT_YET", "NOT_WITNESSED")
 
 
 router = APIRouter(tags=["entries"], responses=describe(*_CODES))
@@ -48,11 +49,20 @@ def get_entry(site: SiteParam, role: RoleParam, index: IndexPath) -> Response:
 
 
 @router.get("/v1/receipts/{index}", response_model=answers.ReceiptAnswer, dependencies=READ_WITH_TOKEN)
-def get_receipt(site: SiteParam, role: RoleParam, index: IndexPath) -> Response:
-    """The entry's receipt, which verifies offline: who sees it as with entries."""
+def get_receipt(
+    site: SiteParam, role: RoleParam, index: IndexPath, witnessed: WitnessedQuery = None
+) -> Response:
+    """The entry's receipt, which verifies offline: who sees it as with entries. With ``witnessed`` under a
+    checkpoint that satisfies the whole policy for its size.
+    """
     found = read(site, lambda view: {"found": find_entry(view, index, role)})["found"]
-    checkpoint, proof = site.core.prove_entry(index)
-    body = encode_receipt(found, checkpoint=checkpoint, proof=proof)
+    if witnessed is None:
+        checkpoint, proof = site.core.prove_entry(index)
+    else:
+        checkpoint, proof = prove_witnessed(site.core, index)
+    body = encode_receipt(
+        found, checkpoint=checkpoint, epoch=find_epoch_of(site.core, checkpoint), proof=proof
+    )
     return Response(body, media_type="application/json", headers={"cache-control": "no-store"})
 
 

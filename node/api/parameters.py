@@ -8,7 +8,7 @@ id that does not exist.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import Depends, Path, Query
 from pydantic import BeforeValidator, Field
@@ -87,6 +87,9 @@ LimitQuery = Annotated[
 ]
 OldQuery = Annotated[Size, Query(description="The older size.", examples=[1024])]
 NewQuery = Annotated[Size, Query(description="The newer size.", examples=[2048])]
+WitnessedQuery = Annotated[
+    Literal["yes"] | None, Query(description="Under a checkpoint that enough witnesses have cosigned.")
+]
 MinHeight = Annotated[
     Size | None, Query(description="Wait up to two seconds until the ledger has this height.", examples=[12])
 ]

@@ -63,7 +63,12 @@ CODES: Final[dict[str, Kind]] = {
     "NONCE_USED": Kind(409, "This nonce was used before", "With a new nonce."),
     "BUSY": Kind(429, "Too much at once; nothing was taken", "After Retry-After."),
     "NOT_YET": Kind(503, "The ledger has not reached this height", "Yes."),
+    "NOT_WITNESSED": Kind(409, "Too few witnesses have cosigned a tree that holds it", "Yes, in a moment."),
     "NOT_READY": Kind(503, "The node does not take transactions now", "Yes, elsewhere or later."),
+    "STORAGE_LOW": Kind(
+        503, "The node's disk is nearly full; nothing new is taken", "Yes, elsewhere or later."
+    ),
+    "ENGINE_SWITCHED": Kind(503, "Validators make the blocks now, and this node none", "At a validator."),
     "STOPPING": Kind(503, "The node is stopping", "The same signed bytes, elsewhere or later."),
     "INTERNAL": Kind(500, "A fault of this node, which has logged it", "The same signed bytes."),
 }
@@ -99,7 +104,7 @@ def make_problem(code: str, facts: dict[str, object] | None = None, *, detail: s
     ]
     if kind.status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
-    if code in ("BUSY", "NOT_YET", "NOT_READY", "STOPPING"):
+    if code in ("BUSY", "NOT_YET", "NOT_READY", "STORAGE_LOW", "STOPPING"):
         seconds = body.get("retry_after_seconds", 1)
         headers.append((b"retry-after", b"%d" % seconds))
     return Problem(kind.status, data, tuple(headers))

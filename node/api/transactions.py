@@ -39,6 +39,7 @@ from node.api.parameters import (
 from node.api.reading import SiteParam
 
 PATH: Final = "/v1/transactions"
+_PROMISE_QUERY: Final = b"promise=yes"
 
 
 class Submission:
@@ -61,6 +62,11 @@ class Submission:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer when the block is durable."""
         trusted_size = None
+        if scope["query_string"] == _PROMISE_QUERY:
+            data = await read_body(scope["headers"], receive, limit=TRANSACTION_BODY_BYTES_MAX)
+            promise = await run_in_threadpool(self._core.promise, data)
+            await _answer(send, 202, encode(promise))
+            return
         if scope["query_string"]:
             trusted_size = _read_trusted_size(scope["query_string"])
             if trusted_size > self._core.head.size:
@@ -68,9 +74,12 @@ class Submission:
                 await run_in_threadpool(self._catch_up)
             check_trusted_size(trusted_size, self._core)
         data = await read_body(scope["headers"], receive, limit=TRANSACTION_BODY_BYTES_MAX)
-        body = self._answer(await self._take(data), trusted_size)
-        await send({"type": "http.response.start", "status": 200, "headers": _make_headers(len(body))})
-        await send({"type": "http.response.body", "body": body})
+        await _answer(send, 200, self._answer(await self._take(data), trusted_size))
+
+
+async def _answer(send: Send, status: int, body: bytes) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": _make_headers(len(body))})
+    await send({"type": "http.response.body", "body": body})
 
 
 def prove(core: Core, taken: Taken, trusted_size: int | None) -> Proofs:
@@ -113,7 +122,7 @@ def _read_trusted_size(query: bytes) -> int:
     """The one parameter. Raises `Refused` ``BAD_REQUEST`` before anything is taken."""
     given = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
     if [name for name, _ in given] != ["trusted_size"]:
-        raise Refused("BAD_REQUEST", reason="trusted_size, once, is the only parameter")
+        raise Refused("BAD_REQUEST", reason="trusted_size, once, or promise=yes is the only parameter")
     return _read_size(given[0][1])
 
 
@@ -163,6 +172,27 @@ def get_transaction(
     return Response(body, media_type="application/json", headers={"cache-control": "no-store"})
 
 
+@router.get(
+    "/v1/transactions/{sender}/{id}/absence",
+    response_model=answers.Absence,
+    dependencies=READ_WITH_TOKEN,
+    responses=describe("BAD_REQUEST", "UNAUTHENTICATED", "TOKEN_INVALID", "NOT_FOUND", "NOT_YET"),
+)
+def get_absence(
+    *,
+    site: SiteParam,
+    role: RoleParam,
+    sender: SenderPath,
+    id: TransactionPath,  # noqa: A002 - the specification's word
+) -> Response:
+    """Signed by the log's key: there is no such transaction. Its sender or an auditor."""
+    site.catch_up()
+    if not can_read_transaction(role, sender):
+        raise Refused("NOT_FOUND")
+    body = encode(site.core.state_absence(sender, id))
+    return Response(body, media_type="application/json", headers={"cache-control": "no-store"})
+
+
 SUBMISSION_DESCRIPTION: Final[dict[str, Any]] = {
     "tags": ["submitting"],
     "summary": "Submit Transaction",
@@ -178,7 +208,14 @@ SUBMISSION_DESCRIPTION: Final[dict[str, Any]] = {
             "required": False,
             "description": "Size of the tree you trust; adds a consistency proof.",
             "schema": {"type": "integer", "minimum": 1, "maximum": 9007199254740991},
-        }
+        },
+        {
+            "name": "promise",
+            "in": "query",
+            "required": False,
+            "description": "Answer at once with a signed promise (202), and not with what came of it.",
+            "schema": {"type": "string", "enum": ["yes"]},
+        },
     ],
     "requestBody": {
         "required": True,
@@ -202,6 +239,10 @@ SUBMISSION_DESCRIPTION: Final[dict[str, Any]] = {
         },
     },
     "responses": {
+        "202": {
+            "description": "Promised",
+            "content": {"application/json": {"schema": answers.Promise.model_json_schema()}},
+        },
         "200": {
             "description": "In the log",
             "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Taken"}}},
@@ -225,9 +266,12 @@ SUBMISSION_DESCRIPTION: Final[dict[str, Any]] = {
                 "WRONG_PURPOSE",
                 "SIGNATURE_INVALID",
                 "ID_CONFLICT",
+                "NOT_FOUND",
                 "BAD_REQUEST",
                 "BAD_SIZES",
                 "BUSY",
+                "STORAGE_LOW",
+                "ENGINE_SWITCHED",
                 "STOPPING",
             ).items()
         },

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple, Self
 
+from contracts.mechanics.governance_records import ENGINE
 from contracts.rulebook import RULEBOOKS
 from ledger.errors import CommonpointError, InvalidBlock
 from ledger.executor import ExecutedBlock, Executor, Head, apply_genesis, make_tables
@@ -49,6 +50,8 @@ class Replay:
         """Of the first block to come. Tables and messages are every version's."""
         self.state = executor.state
         head = executor.head
+        self._engine_height: int | None = None
+        """Of the last block that validators made here; None before the first."""
         self.size = head.size
         """Leaves taken and found good."""
         self.blocks: Iterator[RecordedBlock] = iter(
@@ -110,8 +113,7 @@ class Replay:
     def _execute(self, recorded: RecordedBlock) -> ExecutedBlock:
         """What the executor makes of the block's transactions, which is what the log holds."""
         closing = recorded.closing
-        # A solo chain's engine has no height of its own, so the block leaf must repeat the ledger's.
-        engine_height = None if self.origin.settings.engine == "solo" else closing.engine_height
+        engine_height = self._find_engine_height(recorded)
         try:
             executed = self._executor.execute_block(
                 recorded.transactions, time=closing.time, engine_height=engine_height
@@ -123,7 +125,25 @@ class Replay:
                 error.code, expected="a block that can be executed", found=str(error), index=recorded.first
             ) from None
         _check_same(recorded, executed)
+        self._engine_height = engine_height
         return executed
+
+    def _find_engine_height(self, recorded: RecordedBlock) -> int | None:
+        """The engine's height of this block; None where one sequencer makes the blocks, which has none of its
+        own, so that the block leaf must repeat the ledger's.
+
+        Validators may need several of theirs for one of the ledger's, but never go back.
+
+        Raises `InvalidBlock` ``ENGINE_HEIGHT``.
+        """
+        if self.state.get_current(ENGINE, ENGINE) is None:
+            return None
+        found = recorded.closing.engine_height
+        # After a resume nobody knows the one before, and the first block of an engine has none.
+        if self._engine_height is not None and found <= self._engine_height:
+            last = recorded.first + len(recorded.leaves) - 1
+            raise InvalidBlock("ENGINE_HEIGHT", expected=f"> {self._engine_height}", found=found, index=last)
+        return found
 
 
 def _check_same(recorded: RecordedBlock, executed: ExecutedBlock) -> None:

@@ -43,6 +43,7 @@ from node.audit.preparing import Irregular, Prepared
 from node.audit.replay import Replay
 from node.audit.report import FirstBad, Report
 from node.audit.signatures import SignatureChecker
+from node.audit.signers import SignerCheck
 from node.audit.sources import LeafSource
 from node.audit.stored import StoredComparison, StoredViews
 from node.audit.tasks import Opening, Terms
@@ -140,7 +141,7 @@ class _Audit:
                 replay.blocks = checker.read_ahead(
                     replay.blocks, chain=replay.origin.chain, find_public=partial(_find_public, replay.state)
                 )
-            self._replay(replay, comparison)
+            self._replay(replay, comparison, claimed.size)
         self._check_root(leaves.signed_root, claimed)
         self._finish(replay, comparison, tiles=leaves.tiles)
 
@@ -178,7 +179,7 @@ class _Audit:
         with Crew(source, terms, workers=workers) as crew:
             blocks = PreparedBlocks(crew.read_prepared(), genesis_size=replay.size, judge=judge, take=take)
             replay.blocks, replay.judge, replay.ask = iter(blocks), judge, crew.ask
-            self._replay(replay, comparison)
+            self._replay(replay, comparison, claimed.size)
             tree.finish(has_partial_tiles=source.has_partial_tiles)
             self._check_root(tree.signed_root, claimed)
             self._finish(replay, comparison, tiles=tree.tiles)
@@ -222,7 +223,7 @@ class _Audit:
             raise Unverified("POLICY_COPY_DIFFERS", expected=format_policy(own).decode(), found=repr(copy))
         if self._expected.policy is not None:
             verify_checkpoint(self._expected.policy, note)
-        verify_checkpoint(own, note)
+        self._signer = SignerCheck(note, origin)
 
     def _compare_stored(self, replay: Replay, signed_size: int) -> StoredComparison | None:
         if self._stored is None:
@@ -239,16 +240,20 @@ class _Audit:
         comparison.begin(replay.size)
         return comparison
 
-    def _replay(self, replay: Replay, comparison: StoredComparison | None) -> None:
-        """(5) and, on the way, (7)."""
+    def _replay(self, replay: Replay, comparison: StoredComparison | None, signed_size: int) -> None:
+        """(5) and, on the way, (7); and with the policies known, the rest of (2)."""
         report = self.report
+        signed_height = 0
         report.size = replay.size
         for block in replay:
             head = block.executed.head
             report.size, report.height = head.size, head.height
             report.operations, report.transactions = head.entries, head.transactions
+            if head.size <= signed_size:
+                signed_height = head.height
             if comparison is not None:
                 comparison.take(block)
+        self._signer.finish(replay.state, height=signed_height)
 
     def _finish(self, replay: Replay, comparison: StoredComparison | None, *, tiles: int) -> None:
         """(6), and what is left of (7)."""

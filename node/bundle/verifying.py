@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from contracts.rulebook import RULEBOOKS
+from contracts.rulebook import RULEBOOKS, get_purposes
 from ledger.codec import encode, from_base64url, sha256, to_base64url
 from ledger.errors import InvalidBlock, Refused, Unverified
 from ledger.genesis import Origin, read_genesis
@@ -82,7 +82,7 @@ def verify_bundle(data: bytes, *, chain: str, policy: Policy | None = None) -> V
             raise Unverified("CHECKPOINTS_DIFFER", expected=checkpoint.size, found=other.size)
     _verify_digests(bundle, [*entries, *context], chain=chain)  # (4)
     keys = Keyring(origin, bundle.stated)
-    signed_by = _verify_signatures(keys, entries, context, origin=origin)  # (5)
+    signed_by = _verify_signatures(keys, entries, context)  # (5)
     consents = _verify_consents(bundle, keys, entries, context)  # (6)
     _verify_belonging(bundle, entries)  # (7)
     _verify_need(bundle, [*signed_by.values()], consents, context)
@@ -197,17 +197,16 @@ def _verify_header(entry: Entry, messages: Sequence[str], *, chain: str) -> None
 
 
 def _verify_signatures(
-    keys: Keyring, entries: Sequence[Entry], context: Sequence[Entry], *, origin: Origin
+    keys: Keyring, entries: Sequence[Entry], context: Sequence[Entry]
 ) -> dict[int, KnownKey]:
     """(5) Each transaction is signed by its sender; the key of each entry, by index."""
-    rules = RULEBOOKS[origin.settings.rulebook].rules
     signed_by: dict[int, KnownKey] = {}
     # What registers keys comes first in the log, so by then its own key is known.
     for entry, registers in [*((each, True) for each in context), *((each, False) for each in entries)]:
         if entry.transaction is None:
             continue
         key = verify_transaction(keys, entry.transaction, header=encode(entry.transaction.header))
-        if key.purpose not in rules[type(entry.message)].purposes:
+        if key.purpose not in get_purposes(type(entry.message)):
             raise Unverified("WRONG_PURPOSE", index=entry.place, key=key.key, purpose=key.purpose)
         signed_by[entry.place] = key
         if registers and not (keys.register(entry) or entry.kind == "enrol"):

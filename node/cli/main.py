@@ -11,7 +11,25 @@ import sys
 import typer
 
 from ledger.errors import CommonpointError, InvariantBroken
-from node.cli import bundle, import_, init, key, node, rebuild, shadow, show, verify, webhook
+from node.cli import (
+    backup,
+    bundle,
+    evidence,
+    engine,
+    import_,
+    init,
+    key,
+    node,
+    proposal,
+    rebuild,
+    settlement,
+    shadow,
+    show,
+    validator,
+    verify,
+    webhook,
+    witness,
+)
 from node.cli.tell import COULD_NOT_RUN, tell_error
 
 app = typer.Typer(
@@ -26,11 +44,19 @@ app = typer.Typer(
 app.command("init")(init.init)
 app.command("node")(node.node)
 app.add_typer(key.app, name="key")
+app.add_typer(validator.app, name="validator")
+app.add_typer(engine.app, name="engine")
 app.add_typer(show.app, name="show")
 app.add_typer(webhook.app, name="webhook")
+app.add_typer(proposal.app, name="proposal")
+app.add_typer(settlement.app, name="settlement")
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
 app.command("rebuild")(rebuild.rebuild)
 app.command("verify")(verify.verify)
+app.command("witness")(witness.witness)
 app.add_typer(bundle.app, name="bundle")
+app.command("evidence")(evidence.evidence)
 app.command("import")(import_.import_)
 app.command("shadow")(shadow.shadow)
 

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from node.cli.tell import tell
+from node.cli.node_options import (
+    Chain,
+    CosignerName,
+    Data,
+    Follow,
+    Host,
+    Limits,
+    Origins,
+    Port,
+    StorageResume,
+    StorageStop,
+    Token,
+    TokenFile,
+    ToPrivate,
+    Workers,
+)
+from node.cli.tell import BAD, tell, tell_error
+from node.follower.told import COSIGNER_FILE, Following
 
 if TYPE_CHECKING:
     from node.config import Config
@@ -15,48 +33,48 @@ if TYPE_CHECKING:
 
 def node(
     *,
-    data: Annotated[Path, typer.Option(metavar="DIR", help="The data directory.", envvar="COMMONPOINT_DATA")],
-    host: Annotated[str, typer.Option(help="Where to listen.", envvar="COMMONPOINT_HOST")] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option(help="0 takes a free one.", min=0, max=65535, envvar="COMMONPOINT_PORT")
-    ] = 8710,
-    origin: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="URL",
-            help="Another address by which clients know this node (behind a TLS proxy); repeatable.",
-        ),
-    ] = None,
-    limit: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=NUMBER",
-            help="So many a second of transactions, messages (of one participant), reads (of one token) or"
-            " addresses (requests without a token from one address); 0 is no limit; repeatable.",
-        ),
-    ] = None,
-    workers: Annotated[
-        int,
-        typer.Option(
-            help="Processes of their own for the API and for DIR/core.sock; 0: the API in the node's own.",
-            min=0,
-            max=64,
-            envvar="COMMONPOINT_WORKERS",
-        ),
-    ] = 0,
-    webhooks_to_private: Annotated[
-        bool,
-        typer.Option(
-            "--webhooks-to-private",
-            help="Webhooks may also lead to this machine and to private networks, over plain http too.",
-        ),
-    ] = False,
+    data: Data,
+    host: Host = "127.0.0.1",
+    port: Port = 8710,
+    origin: Origins = None,
+    limit: Limits = None,
+    workers: Workers = 0,
+    webhooks_to_private: ToPrivate = False,
+    storage_stop: StorageStop = None,
+    storage_resume: StorageResume = None,
+    follow: Follow = None,
+    chain: Chain = None,
+    token: Token = None,
+    token_file: TokenFile = None,
+    cosigner: CosignerName = None,
 ) -> None:
     """Run a node over DIR. It answers once it has read the log; SIGINT and SIGTERM stop it cleanly."""
     from node.app import serve
     from node.cli.logs import write_logs
+    from node.engine.cometbft.keeping import Keeper, needs_keeper, watch_keeper
 
     write_logs()
+    if follow:
+        if workers or webhooks_to_private:
+            raise typer.BadParameter("a follower has no --workers and delivers no webhooks")
+        _follow(
+            data,
+            Following(follow, chain=chain, token=token, token_file=token_file, cosigner=cosigner),
+            host=host,
+            port=port,
+            origins=origin or (),
+            limits=limit or (),
+        )
+        return
+    if chain or cosigner or token_file:
+        raise typer.BadParameter("--chain, --cosigner and --token-file go with --follow")
+    if (data / COSIGNER_FILE).exists():
+        raise typer.BadParameter(
+            "this folder follows a log: say where from, --follow URL", param_hint="--data"
+        )
+    if needs_keeper(data):
+        raise typer.Exit(Keeper(sys.argv[1:], announce=typer.echo).run())
+    watch_keeper()
     serve(
         data,
         host=host,
@@ -65,8 +83,22 @@ def node(
         limits=limit or (),
         webhooks_to_private=webhooks_to_private,
         workers=workers,
+        storage=(storage_stop, storage_resume),
         announce=_announce,
     )
+    tell("stopped")
+
+
+def _follow(data: Path, how: Following, **where: Any) -> None:
+    """As `node`. Ends with status 1 where what the log holds is not what executing it makes."""
+    from node.follower.following import Diverged
+    from node.follower.serving import serve_follower
+
+    try:
+        serve_follower(data, how, announce=_announce, **where)
+    except Diverged as error:
+        tell_error(error)
+        raise typer.Exit(BAD) from None
     tell("stopped")
 
 

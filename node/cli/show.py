@@ -46,13 +46,13 @@ def take_data(
 
 @app.command()
 def vkey(data: Data) -> None:
-    """Print the log's note verifier key, one line and nothing else."""
+    """Print the log's note verifier key, or each validator's for it, a line each and nothing else."""
     from ledger.log.note import encode_vkey
     from node.audit.verify import derive_policy
     from node.config import load_config
 
-    (log,) = derive_policy(load_config(data).origin).logs
-    typer.echo(encode_vkey(log.key))
+    for log in derive_policy(load_config(data).origin).logs:
+        typer.echo(encode_vkey(log.key))
 
 
 @app.command()
@@ -130,14 +130,14 @@ def entry(
 @contextmanager
 def _open(data: Path) -> Iterator[tuple[Snapshot, Mapping[str, Any]]]:
     """One moment of the database, and the record type of each state table."""
-    from contracts.rulebook import RULEBOOKS
+    from contracts.rulebook import CURRENT
     from ledger.executor import make_tables
     from node.config import load_config
     from node.storage.snapshot import Snapshot
 
     config = load_config(data)
     with Snapshot(config.database) as snapshot:
-        yield snapshot, make_tables(RULEBOOKS[config.origin.settings.rulebook])
+        yield snapshot, make_tables(CURRENT)
 
 
 def _list(

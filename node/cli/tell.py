@@ -18,6 +18,7 @@ COULD_NOT_RUN: Final = 2
 STOPPED: Final = 3
 
 ADVICE: Final = {
+    "ACTIONS_MALFORMED": "docs/spec/governance.md lists the actions and their fields.",
     "BAD_REQUEST": "Check the values given on the command line.",
     "CHECKPOINT_DIFFERS": "commonpoint verify says where; restore ledger.db from a backup that verifies.",
     "DATABASE_MISSING": "Start the node once: commonpoint node --data DIR",
@@ -31,11 +32,24 @@ ADVICE: Final = {
     "GENESIS_PARTICIPANTS": "Each participant is named once, and the operator is one of them.",
     "KEY_REFUSED": "Use the key file as commonpoint key new wrote it.",
     "LOG_BEHIND_FOLD": "Make state and look-ups anew from the log: commonpoint rebuild --data DIR",
-    "LOG_KEY_DIFFERS": "keys/log.pem is not the key this ledger was begun with: restore it from a backup.",
+    "LOG_KEY_DIFFERS": "keys/log.pem is not a key that may sign this ledger now: restore it from a backup.",
+    "LOG_KEY_RETIRED": (
+        "The alliance's trust policy lists another log key from here on. Nothing is lost: put that key in "
+        "the place of keys/log.pem, and start the node again."
+    ),
     "MALFORMED": "docs/spec/messages.md lists the forms of ids, names and values.",
     "POLICY_MALFORMED": "A policy file is taken as it was written, line feed at the end included.",
     "POLICY_UNREADABLE": "Name the policy file; commonpoint show policy prints a ledger's own.",
-    "SCHEMA_VERSION": "The data is of another version of this program: use that one.",
+    "PROPOSAL_DIFFERS": "The node shows another proposal than the log holds: do not vote, ask its operator.",
+    "PROPOSAL_UNPROVEN": "The node does not prove what it shows: do not vote, ask its operator.",
+    "RULEBOOK_UNKNOWN": (
+        "From this height on the ledger goes by rules that this program does not have. Nothing is lost: "
+        "install a version of the program that knows them, and start it again."
+    ),
+    "SCHEMA_VERSION": (
+        "The data is of another version of this program: use that one; or, where only the views are older, "
+        "delete them (views.db), and the next start makes them again from the log."
+    ),
     "SOURCE_ANSWERED": "The address answers, but not as a log does: give the node's own address.",
     "SOURCE_UNREACHABLE": "Check the address, and that the node runs.",
     "TOKEN_REFUSED": "Make a fresh token: commonpoint key token --data DIR --role auditor",

@@ -5,6 +5,9 @@ Group commit without timers: while one block is being made durable the next one 
 execution and one sync, and the load decides the size of blocks. A simulated chain cuts only when it is told
 to, at the time it is told, its transactions ordered by (sender, id).
 
+It ends with the block that hands over to validators: what was in it is answered, nothing is taken any more
+(``ENGINE_SWITCHED``), and reads go on.
+
 The engine stops for good at the first fault that is not the asker's: nothing is acknowledged that is not on
 the disk.
 """
@@ -19,13 +22,17 @@ from typing import TYPE_CHECKING
 import structlog
 
 from ledger.calendar import MILLIS_PER_DAY
-from ledger.errors import CommonpointError, InvariantBroken, Refused
+from ledger.errors import Refused
 from ledger.values import NEVER
+from node.engine.answering import refuse, tell_answer, tell_failure, tell_stopped
+from node.engine.standing import find_engine
 
 if TYPE_CHECKING:
     from ledger.executor import ExecutedBlock, Head
     from node.chain import ChainKeeper
     from node.mempool import Mempool, Waiting
+
+log = structlog.get_logger()
 
 _IDLE_SECONDS = 0.05
 """After so long without work, what is unfolded is folded."""
@@ -37,8 +44,6 @@ once.
 """
 _TIME_MAX = NEVER * MILLIS_PER_DAY
 """No block is later: days are counted up to there."""
-
-log = structlog.get_logger()
 
 
 class SoloEngine:
@@ -62,7 +67,10 @@ class SoloEngine:
         self._cutting = threading.Lock()
         self._stopping = threading.Event()
         self._was_quiet = True
+        self._handed_over: Refused | None = None
+        """Why it makes no more blocks, where validators do."""
         self.failure: BaseException | None = None
+        self._hand_over_if_decided()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
     def start(self) -> None:
@@ -74,10 +82,15 @@ class SoloEngine:
         """Whether what is submitted will be answered."""
         return self.failure is None and not self._stopping.is_set()
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether validators make the blocks, and this engine none any more."""
+        return self._handed_over is not None
+
     def close_intake(self) -> None:
         """What waits is told to come again, and nothing more is taken."""
         refusal = Refused("STOPPING")
-        self._refuse(self._mempool.close(refusal), refusal)
+        refuse(self._mempool.close(refusal), refusal)
 
     def stop(self) -> None:
         """Intake closes; the block in hand is finished and answered, all of it folded."""
@@ -94,6 +107,8 @@ class SoloEngine:
             self._was_quiet = False
             if not self.is_open:
                 raise Refused("STOPPING")
+            if self._handed_over is not None:
+                raise Refused(self._handed_over.code, **self._handed_over.facts)
             if time < self._chain.head.time:
                 raise Refused("TIME_BACKWARDS", time=time, head=self._chain.head.time)
             if time > _TIME_MAX:
@@ -105,17 +120,16 @@ class SoloEngine:
 
     def _run(self) -> None:
         try:
-            if self._clock is None:
-                self._fold_when_quiet()
-            else:
+            if self._clock is not None:
                 self._cut_when_waiting(self._clock)
+            self._fold_when_quiet()
         except BaseException as error:  # noqa: BLE001 - the thread's last act is to stop the node and say why
             if self.failure is None:
                 self._fail(error)
 
     def _cut_when_waiting(self, clock: Callable[[], int]) -> None:
         idle_seconds = 0.0
-        while not self._stopping.is_set():
+        while not self._stopping.is_set() and self._handed_over is None:
             self._mempool.wait(_IDLE_SECONDS)
             with self._cutting:
                 waiting = self._mempool.take()
@@ -129,7 +143,9 @@ class SoloEngine:
                 idle_seconds = _DUE_WORK_SECONDS if block.system else 0.0
 
     def _fold_when_quiet(self) -> None:
-        """A simulated chain is cut by `cut`; this only folds what a pause leaves unfolded."""
+        """A simulated chain is cut by `cut`, and one that was handed over by nobody; this only folds what a
+        pause leaves unfolded.
+        """
         while not self._stopping.wait(_QUIET_SECONDS):
             with self._cutting:
                 if self.failure is not None:
@@ -139,7 +155,9 @@ class SoloEngine:
                 self._was_quiet = True
 
     def _make_block(self, waiting: list[Waiting], time: int) -> ExecutedBlock:
-        """Execute, make durable, sign, answer, fold if due. Any fault but the asker's stops the engine."""
+        """Execute, make durable, sign, answer, fold if due. Any fault but the asker's stops the engine; so do
+        rules that this program does not know, once the last block before them is answered.
+        """
         try:
             started = monotonic()
             block = self._chain.make_block([one.transaction for one in waiting], time=time)
@@ -147,46 +165,37 @@ class SoloEngine:
                 self._on_block(monotonic() - started, block)
             self._answer(waiting, block)
             self._mempool.finish()
+            self._chain.check_rulebook()
+            if block.system:
+                self._hand_over_if_decided()
+            if block.system and self._handed_over is None:
+                # Among what a block does by itself may be that another key signs from here on.
+                self._chain.check_signer()
             self._chain.fold_if_due()
         except BaseException as error:
             self._fail(error)
             raise
         return block
 
+    def _hand_over_if_decided(self) -> None:
+        """Where the last block was the last one here, nothing is taken any more, and who waits is told so."""
+        engine = find_engine(self._chain.reader)
+        if engine is None:
+            return
+        self._handed_over = Refused("ENGINE_SWITCHED", engine=engine.engine, height=engine.height)
+        refuse(self._mempool.close(self._handed_over), self._handed_over)
+        log.warning("validators make the blocks from here on", engine=engine.engine, height=engine.height)
+
     def _answer(self, waiting: list[Waiting], block: ExecutedBlock) -> None:
         for one, answer in zip(waiting, block.answers, strict=True):
-            header = one.transaction.header
-            if answer.refusal is None and not answer.is_repeat:
-                one.future.set_result(self._chain.make_taken(block, answer))
-                continue
-            # It came again while the block that took it was being made. By now it may be past its `not_after`
-            # or its key revoked; all the same it was taken, and what was taken has one answer for ever.
-            known = self._chain.find_transaction(header.sender, header.id)
-            if known is not None and known[0] == header.digest:
-                one.future.set_result(known[1])
-            else:
-                one.future.set_exception(
-                    answer.refusal or InvariantBroken("REPEAT_NOT_FOUND", sender=header.sender, id=header.id)
-                )
+            tell_answer(one, answer, block=block, chain=self._chain)
 
     def _fail(self, error: BaseException) -> None:
         """The engine has stopped for good. Nobody is left waiting, whatever else may fail."""
         self.failure = error
-        refusal = Refused("STOPPING", reason="the node stopped because it could not keep a promise")
-        self._refuse([*self._mempool.close(refusal), *self._mempool.give_up_block()], refusal)
-        facts = error.facts if isinstance(error, CommonpointError) else {}
+        tell_stopped(self._mempool)
         try:
-            log.critical(
-                "engine stopped",
-                error=str(error),
-                **{f"fact_{name}": str(value) for name, value in facts.items()},
-            )
+            tell_failure(error)
         finally:
             # On a thread of its own: whoever is told may well stop the engine, and so wait for this one.
             threading.Thread(target=self._on_failure, name="engine-failure", daemon=True).start()
-
-    @staticmethod
-    def _refuse(waiting: list[Waiting], refusal: Refused) -> None:
-        for one in waiting:
-            if not one.future.done():
-                one.future.set_exception(Refused(refusal.code, **refusal.facts))

@@ -56,6 +56,11 @@ class FollowerCore(NodeCore):
         """Whether it follows, and has come as far as its sources at least once."""
         return self._follower.is_following
 
+    @property
+    def is_at_rest(self) -> bool:
+        """It follows whoever makes the blocks."""
+        return False
+
     def admit(self, transaction: Transaction) -> Future[Taken]:
         """What is in the log is answered as it was the first time; nothing new is taken.
 

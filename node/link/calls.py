@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from ledger.codec import encode
 from ledger.errors import InvariantBroken, Refused
 from node.answers import Taken
 from node.api.limits import Limits
@@ -43,10 +44,14 @@ class CoreCalls:
             "history": core.find_history,
             "nonce": lambda key, nonce, now: self._nonces.use(key, nonce, now_seconds=now),
             "order": core.find_order,
+            "absence": lambda *asked: encode(core.state_absence(*asked)),
+            "promise": lambda data: encode(core.promise(data)),
+            "policies": lambda: [encode(step) for step in core.list_policy_steps()],
             "record": core.get_record,
             "records": core.list_records,
             "transaction": self._find_transaction,
             "webhook": self._manage,
+            "witnessed": lambda: core.witnessed,
         }
 
     def run(self, name: str, arguments: list[Any]) -> Any:

@@ -9,10 +9,12 @@ from collections.abc import Callable, Sequence
 
 from ledger.errors import InvariantBroken
 from ledger.executor import ExecutedBlock
+from node.alliance_figures import AllianceCollector
 from node.api.app import make_listener
 from node.api.limits import Limits, Rates
 from node.api.webhook_desk import WebhookDesk
 from node.core import NodeCore
+from node.disk_space import DiskCollector
 from node.feed import Feed
 from node.link import wire
 from node.link.calls import CoreCalls
@@ -44,6 +46,8 @@ def make_supervisor(
     """What runs this many workers over a running core. Rates, nonces and figures are one for all of them."""
     metrics = Metrics()
     metrics.watch(head=lambda: core.head, waiting=lambda: core.waiting, is_ready=lambda: core.is_ready)
+    metrics.registry.register(AllianceCollector(core))
+    metrics.registry.register(DiskCollector(core.disk))
     limits = Limits(rates, tokens=tokens, registry=metrics.registry)
     core.charge = limits.count_submission
     figures = WorkerFigures()

@@ -12,11 +12,14 @@ from typing import Any, Final
 
 import msgspec
 
-from contracts.rulebook import RULEBOOKS
+from contracts.rulebook import CURRENT
+from ledger.codec import decode
 from ledger.executor import Head, make_tables
 from ledger.genesis import Origin, read_genesis
+from ledger.log.note import parse_checkpoint, split_note
 from ledger.log.tiles import TILE_WIDTH
-from ledger.rule import Rulebook
+from ledger.policy_chain import PolicyStep, read_steps
+from ledger.promise import ABSENCE_DECODER, PROMISE_DECODER, Absence, Promise
 from node.answers import Proofs, Taken
 from node.http_signatures import NonceWindow
 from node.link.line import Line
@@ -39,13 +42,14 @@ class RemoteCore:
         self.chain = self.origin.chain
         self.policy = setup.policy
         self.vkey = setup.vkey
-        self.rulebook: Rulebook = RULEBOOKS[self.origin.settings.rulebook]
         self.is_ready = True
+        self.is_at_rest = False
+        """As far as a worker knows: the process that makes blocks says so to who sends something."""
         self._line = line
         self._clock = clock
-        self._log = _open_log(setup, self.rulebook)
+        self._log = _open_log(setup)
         self.tree = TreeCopy(self._log, setup.head, setup.checkpoint)
-        tables = make_tables(self.rulebook)
+        tables = make_tables(CURRENT)
         self._records = {name: msgspec.msgpack.Decoder(kind | None) for name, kind in tables.items()}
         self._rows = {
             name: msgspec.msgpack.Decoder(list[tuple[str, kind]])  # type: ignore[valid-type]
@@ -101,6 +105,26 @@ class RemoteCore:
             self._line.call("records", table).result(_SECONDS)
         )
         return rows
+
+    @property
+    def witnessed(self) -> str | None:
+        """The newest checkpoint known to satisfy, quorum and all, the policy for its size."""
+        note: str | None = self.call("witnessed", kind=str | None)
+        if note is not None:
+            self._reach(parse_checkpoint(split_note(note)[0]).size)
+        return note
+
+    def list_policy_steps(self) -> list[PolicyStep]:
+        """What shows each policy after epoch 0, as far as a checkpoint hands over to it."""
+        return read_steps(self.call("policies", kind=list[bytes]))
+
+    def promise(self, data: bytes) -> Promise:
+        """The transaction is admitted and promised. Raises `Refused`."""
+        return decode(self.call("promise", data, kind=bytes), PROMISE_DECODER)
+
+    def state_absence(self, sender: str, transaction_id: str) -> Absence:
+        """Signed: there is no such transaction. Raises `Refused` ``NOT_FOUND``."""
+        return decode(self.call("absence", sender, transaction_id, kind=bytes), ABSENCE_DECODER)
 
     def find_transaction(self, sender: str, transaction_id: str) -> tuple[str, Taken] | None:
         """The digest of a transaction in the log and what came of it."""
@@ -160,9 +184,9 @@ class RemoteCore:
         return self._log.read_bundle(index, width)
 
 
-def _open_log(setup: Setup, rulebook: Rulebook) -> LogStore:
+def _open_log(setup: Setup) -> LogStore:
     """The log on disk, of which this process only ever reads."""
-    log = open_store(parse_place(setup.database), rulebook, is_reader=True).log
+    log = open_store(parse_place(setup.database), CURRENT, is_reader=True).log
     log.size = setup.head.size
     return log
 

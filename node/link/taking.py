@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
+from contracts.rulebook import CURRENT
 from ledger.transaction import KEY_TABLE, RegisteredKey, Transaction
 from node.answers import Taken
 from node.link.line import Hear, Line
@@ -20,7 +21,7 @@ class Taker:
         self.answer = core.tree.encode_answer
         self._line = line
         self._loop = asyncio.get_running_loop()
-        self._vetter = Vetter(chain=core.chain, message_type=core.rulebook.message_type)
+        self._vetter = Vetter(chain=core.chain, message_type=CURRENT.message_type)
         self._asked: set[str] = set()
 
     def take(self, data: bytes, hear: Hear) -> None:

@@ -75,12 +75,23 @@ def _tell_short(action: Action) -> str:
             return f"version {action.version} of the rules is in force from the block after"
         case all_actions.SetTrustPolicy():
             return f"checkpoints need the signatures of another policy:\n{action.policy}"
+        case all_actions.SetValidators():
+            return f"blocks are decided by {_tell_validators(action.validators)}"
+        case all_actions.SwitchEngine():
+            return (
+                f"one sequencer makes no more blocks, {action.engine} does: "
+                f"{_tell_validators(action.validators)}"
+            )
         case all_actions.AbortWindow():
             return f"what of window {action.window} was not paid goes into the open one"
         case all_actions.DeclareDefault():
             return f"{action.participant} is in default for window {action.window}, and is suspended"
         case _:
             return str(action)
+
+
+def _tell_validators(validators: list[all_actions.ChainValidator]) -> str:
+    return ", ".join(f"{each.participant} ({each.power:,}, key {each.public})" for each in validators)
 
 
 def _tell_parameter(action: ChangeParameter) -> str:

@@ -1,4 +1,4 @@
-"""A log copied from one store to another while its node runs: the same leaves, held against their signed tree.
+"""A log copied from one store to another while its node runs, and held against its signed tree.
 
 What is read is one moment of the source, whichever make it is, and only what the copy lacks; what is written
 is one transaction. Every leaf is hashed on the way, every full tile that comes of it must be the stored one,
@@ -11,7 +11,7 @@ Only the log is copied. State and look-ups follow from it.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -42,8 +42,9 @@ class Copied(NamedTuple):
     """Leaves under the newest stored checkpoint; the rest is vouched for when a node executes it again."""
 
 
-def copy_log(source: Snapshot, place: Place, origin: Origin) -> Copied:
-    """The log at ``place`` is that of the source, durable and read back.
+def copy_log(source: Snapshot, place: Place, origin: Origin, *, keys: Collection[bytes] = ()) -> Copied:
+    """The log at ``place`` is that of the source, durable and read back. Besides the genesis's, these public
+    keys may have signed the log's checkpoint.
 
     Raises `Unverified` where the source is not what was signed, `Unusable` where the copy is another's.
     """
@@ -54,7 +55,8 @@ def copy_log(source: Snapshot, place: Place, origin: Origin) -> Copied:
         found = database.read_mark(SCHEMA_MARK)
         if found != LOG_VERSION:
             raise InvariantBroken("SCHEMA_VERSION", expected=LOG_VERSION, found=found, file=database.name)
-        return _Copying(source, database, schema, origin).run()
+        names = [VerifierKey.for_log(origin.chain, key) for key in {*origin.log_keys, *keys}]
+        return _Copying(source, database, schema, origin.chain, names).run()
     finally:
         database.close()
 
@@ -63,6 +65,7 @@ def copy_sqlite(source: Path, target: Path) -> None:
     """The file holds one moment of another SQLite file, which may be in use. It is replaced as one."""
     fresh = target.with_name(target.name + ".new")
     fresh.unlink(missing_ok=True)
+    fresh.touch(mode=0o600)
     with (
         closing(sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro", uri=True)) as old,
         closing(sqlite3.connect(fresh)) as new,
@@ -79,15 +82,20 @@ def _open_log(place: Place) -> Database:
         from node.storage.postgresql import LOG, PostgresqlDatabase  # noqa: PLC0415
 
         return PostgresqlDatabase(place, LOG)
+    # Before SQLite makes it, which would ask the umask.
+    place.touch(mode=0o600)
     return SqliteDatabase(place)
 
 
 class _Copying:
-    def __init__(self, source: Snapshot, database: Database, schema: Schema, origin: Origin) -> None:
+    def __init__(
+        self, source: Snapshot, database: Database, schema: Schema, chain: str, keys: Sequence[VerifierKey]
+    ) -> None:
         self._source = source
         self._database = database
         self._schema = schema
-        self._origin = origin
+        self._chain = chain
+        self._keys = keys
         self._log = LogStore(database, schema)
         self._size = source.read_size()
         self._fresh: dict[tuple[int, int], bytes] = {}
@@ -119,7 +127,7 @@ class _Copying:
         partial = [leaf for _, some in self._read_leaves(begin, tree.size) for leaf in some]
         there = HashTree.restore(
             size=tree.size,
-            read_tile=lambda level, index: self._get_source_tile(level, index),
+            read_tile=self._get_source_tile,
             partial=merkle.compute_leaf_hashes(partial),
         )
         if there.root() != tree.root():
@@ -144,7 +152,7 @@ class _Copying:
             first = index * TILE_WIDTH + width
 
     def _copy(self, tree: HashTree) -> int:
-        """Leaves, tiles, blocks and checkpoint that are not there yet are, as one; the last block's height."""
+        """What is missing there is durable, all of it or nothing; the last block's height."""
         database, schema, first = self._database, self._schema, tree.size
         height = 0
         with database.begin() as connection:
@@ -189,9 +197,8 @@ class _Copying:
         note = self._log.read_note()
         if note is None:
             raise Unverified("UNSIGNED", size=tree.size)
-        keys = [VerifierKey.for_log(self._origin.chain, key) for key in self._origin.log_keys]
-        checkpoint = parse_checkpoint(open_note(note[1], keys).body)
-        if checkpoint.origin != self._origin.chain or not 0 < checkpoint.size <= tree.size:
+        checkpoint = parse_checkpoint(open_note(note[1], self._keys).body)
+        if checkpoint.origin != self._chain or not 0 < checkpoint.size <= tree.size:
             raise Unverified("CHECKPOINT_OF_ANOTHER_LOG", found=checkpoint.origin, size=checkpoint.size)
         root = merkle.compute_subtree_root(first=0, end=checkpoint.size, node=tree.node)
         if root != checkpoint.root:

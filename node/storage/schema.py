@@ -18,7 +18,7 @@ from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Table
 from sqlalchemy.types import TypeEngine
 
 LOG_VERSION: Final = 3
-VIEWS_VERSION: Final = 4
+VIEWS_VERSION: Final = 5
 """Which tables there are and how they are read, of the log and of the views. Views of an older version may be
 deleted: the next start makes them again.
 """

@@ -25,6 +25,7 @@ import structlog
 from node.access import Role
 from node.api.entries import Found, encode_receipt
 from node.feed import Feed, Item, Step
+from node.policies import find_epoch_of
 from node.storage.webhooks import Endpoint, Failure, WebhookStore
 from node.webhooks.schedule import WAIT_MILLIS_MAX
 from node.webhooks.sender import Attempt, Sender
@@ -132,9 +133,11 @@ class Courier:
 
     def _make_body(self, item: Item) -> bytes:
         """The entry as streams show it, with a receipt that proves where it comes from."""
-        checkpoint, proof = self._feed.core.prove_entry(item.index)
+        core = self._feed.core
+        checkpoint, proof = core.prove_entry(item.index)
         found = Found(item.index, item.leaf, item.transaction, item.concerned)
-        receipt = encode_receipt(found, checkpoint=checkpoint, proof=proof)
+        epoch = find_epoch_of(core, checkpoint)
+        receipt = encode_receipt(found, checkpoint=checkpoint, epoch=epoch, proof=proof)
         return encode_delivery(item, receipt)
 
     async def _note_failure(self, item: Item, attempt: Attempt) -> bool:

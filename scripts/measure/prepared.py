@@ -21,7 +21,7 @@ from contracts.messages import Earn
 from contracts.rulebook import CURRENT_VERSION
 from ledger.codec import encode
 from ledger.values import MESSAGES_MAX, TRANSACTION_BYTES_MAX
-from node.storage.schema import SCHEMA_VERSION
+from node.storage.schema import LOG_VERSION, VIEWS_VERSION
 from scripts.measure.alliance import ISSUERS, SPEND_PER_POINT, Alliance
 from scripts.measure.envelopes import Pen
 from scripts.measure.inside import feed_apart
@@ -63,7 +63,8 @@ def remove(site: Site) -> None:
 
 def prepare(cache: Path, *, seed: int, members: int, entries: int = 0) -> Prepared:
     """The ledger of so many members and at least so many entries: from the cache, or made now."""
-    name = f"recipe{RECIPE}-schema{SCHEMA_VERSION}-rulebook{CURRENT_VERSION}-seed{seed}-members{members}"
+    versions = f"recipe{RECIPE}-schema{LOG_VERSION}.{VIEWS_VERSION}-rulebook{CURRENT_VERSION}"
+    name = f"{versions}-seed{seed}-members{members}"
     base = 2 * members
     if entries <= base:
         directory = cache / name

@@ -110,6 +110,7 @@ class NodeProcess:
                 env={**os.environ, **(settings or {})},
                 start_new_session=True,
             )
+        self._is_told = False
         self.address = ""
 
     def __enter__(self) -> Self:
@@ -153,9 +154,15 @@ class NodeProcess:
         """Until it ends by itself, which it should not. Raises `NodeFailed`."""
         raise self._tell_end(self._process.wait())
 
+    def tell_to_stop(self) -> None:
+        """It knows that it is to stop. It is told once: a second signal would cut short how it ends."""
+        if not self._is_told:
+            self._is_told = True
+            self._process.terminate()
+
     def stop(self, *, seconds: float = _STOP_SECONDS) -> None:
         """The node has finished the block in hand, stored everything and is gone."""
-        self._process.terminate()
+        self.tell_to_stop()
         try:
             self._process.wait(seconds)
         except subprocess.TimeoutExpired:

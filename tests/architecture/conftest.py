@@ -11,7 +11,7 @@ import pytest
 
 PACKAGES = ("ledger", "contracts", "node", "merchant_sdk")
 ROOMS = (*PACKAGES, "scripts", "tests")
-NOT_OURS = {"__pycache__", "build", "demo-data", "dist", "node_modules"}
+NOT_OURS = {"__pycache__", "build", "demo-data", "dist", "generated", "node_modules"}
 SHELL_SUFFIXES = {"", ".sh"}
 
 

@@ -92,7 +92,7 @@ OUTCOME = widest_struct(type_of(Outcome))
 
 
 def test_the_widest_outcome_is_wider_than_any_rule_can_give():
-    """Four lists of 64 lots, 16 legs, 16 events, 80 draws at once, every number and name at its longest."""
+    """Four lists of 64 lots, 23 legs, 16 events, 80 draws at once, every number and name at its longest."""
     assert OUTCOME.count(b"[") == 4 * LOTS_MAX + 7
     assert len(OUTCOME) > 4 * LOTS_MAX * 100
     longest = max(map(len, REJECT_CODES))

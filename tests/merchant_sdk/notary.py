@@ -10,7 +10,8 @@ from contracts.messages import Enrol
 from ledger.keys import SeedSigner
 from ledger.transaction import sign_transaction
 from merchant_sdk import make_member_id
-from merchant_sdk.trust import Link, Trust, make_policy, read_origin
+from merchant_sdk.origins import make_policy, read_origin
+from merchant_sdk.trust import Link, Trust
 from tests.merchant_sdk.genesis import get_system_time, seed_of
 from tests.merchant_sdk.small_node import SmallNode
 

@@ -15,7 +15,7 @@ PUBLIC = {
     "Allowance", "AllowanceError", "AlreadyExists", "AsyncMerchant", "AtomicAborted", "Balance",
     "Committed", "CommonpointError", "ConfigurationError", "ConsentError", "Evidence",
     "Exposure", "Government", "GrantError", "Held", "HistoryEntry", "HoldError", "InsufficientPoints",
-    "InvalidRequest", "LimitExceeded", "MemberKey", "Merchant", "Micros", "NotEntitled", "NotFound",
+    "InvalidRequest", "LimitExceeded", "LogContradiction", "MemberKey", "Merchant", "Micros", "NotEntitled", "NotFound",
     "NotSent", "OccurredAtError",
     "OpenWindow", "OutboxError", "PausedError", "PointsCode", "Position", "Program", "Proposal",
     "ProposalError", "QR", "Quote", "QuoteError", "Receipt", "ReferenceConflict",

@@ -10,7 +10,8 @@ import pytest
 from contracts.messages import Enrol
 from ledger.keys import SeedSigner
 from merchant_sdk import Unverified, make_member_id
-from merchant_sdk.trust import REMEMBERED_MAX, Link, make_policy, read_origin
+from merchant_sdk.origins import make_policy, read_origin
+from merchant_sdk.trust import REMEMBERED_MAX, Link
 from tests.merchant_sdk.genesis import LOG
 from tests.merchant_sdk.notary import MEMBERS, Notary, believe
 from tests.merchant_sdk.small_node import SmallNode

@@ -8,19 +8,24 @@ from __future__ import annotations
 from contracts.messages import SetBrandShares
 from contracts.messages.actions import (
     AbortWindow,
+    AdmitParticipant,
+    ChainValidator,
     ChangeParameter,
     Pause,
     SetIssuanceBudget,
     SetRulebook,
     SetTrustPolicy,
     SetWeight,
+    SwitchEngine,
     Trial,
 )
+from contracts.messages.registry import ParticipantKey
 from contracts.messages.settlement import BrandShare
+from ledger.codec import to_base64url
 from ledger.log.policy import format_policy
 from node.audit.verify import derive_policy
 from tests.contracts.alliance import Alliance
-from tests.contracts.cast import CINEMA, FRESH, OPERATOR, PETROL
+from tests.contracts.cast import CINEMA, FRESH, OPERATOR, PETROL, make_signer
 from tests.contracts.windows import agree_all, cover, cut_window, decide, fund, propose, settle, trade
 
 
@@ -38,6 +43,9 @@ def govern(alliance: Alliance) -> None:
     for decision in decisions:
         assert decide(alliance, decision).code == "OK"
     assert propose(alliance, Pause(message="gift"))[1].code == "OK"
+    # The key of somebody who may be admitted is kept for them until that is decided.
+    key = ParticipantKey(to_base64url(make_signer("guest", "govern").public), "govern")
+    assert propose(alliance, AdmitParticipant([key], "Guest", "guest-shop", 0))[1].code == "OK"
     alliance.must(PETROL, SetBrandShares([BrandShare("Pump", 2), BrandShare("Wash", 1)]))
     cover(alliance, FRESH, 10**15, reserve=5)
     fund(alliance, 10**9)
@@ -50,3 +58,6 @@ def close_windows(alliance: Alliance) -> None:
     number = cut_window(alliance)
     agree_all(alliance, number)
     assert decide(alliance, AbortWindow(number)).code == "OK"
+    # Nothing comes after it: a sequencer makes no blocks any more.
+    validator = ChainValidator(FRESH, 10, to_base64url(make_signer(FRESH, "consensus").public))
+    assert decide(alliance, SwitchEngine("cometbft", [validator])).code == "OK"

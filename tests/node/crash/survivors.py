@@ -65,9 +65,7 @@ def check(whole: Whole, folder: Path, answers: list[dict[str, Any]]) -> int:
         note = store.log.read_note()
         if note is not None:
             check_note(whole, note[1], most=before)
-        chain = load_chain(
-            store, origin=whole.town.origin, rulebook=RULEBOOK, signer=LOG_SIGNER, on_step=lambda _step: None
-        )
+        chain = load_chain(store, origin=whole.town.origin, signer=LOG_SIGNER, on_step=lambda _step: None)
         try:
             size = chain.head.size
             if cuts != [0] or size != max(before, len(whole.town.origin.leaves)):

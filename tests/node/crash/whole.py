@@ -39,7 +39,7 @@ class Whole:
         records = {
             (table, key): _hash_row(table, key, encode(record))
             for table in list_tables()
-            for key, record in replay.state.rows(table)
+            for key, record in replay.state.list_records(table)
         }
         state, views = sum(records.values()), 0
         self.sums[replay.size] = state, views

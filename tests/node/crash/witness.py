@@ -97,7 +97,7 @@ def check_replay(town: Town, core: NodeCore, leaves: list[bytes]) -> Replay:
     assert check_checkpoint(town, core.checkpoint, leaves) == len(leaves)
     verify_invariants(replay.state)
     for table in ("account", "position", "tally", "supply", "grant", "participant"):
-        for key, record in replay.state.rows(table):
+        for key, record in replay.state.list_records(table):
             assert core.get_record(table, key) == record, (table, key)
     return replay
 

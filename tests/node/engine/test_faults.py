@@ -213,7 +213,7 @@ def test_a_fault_that_cannot_even_be_logged_leaves_nobody_waiting(town, break_on
     def broken_pipe(*_args, **_facts):
         raise BrokenPipeError
 
-    monkeypatch.setattr("node.engine.solo.log.critical", broken_pipe, raising=False)
+    monkeypatch.setattr("node.engine.answering.log.critical", broken_pipe, raising=False)
     monkeypatch.setattr(threading, "excepthook", lambda _told: None)
     failed = threading.Event()
     core.on_failure = failed.set

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from contracts.messages import Earn, Enrol, Redeem
-from contracts.rulebook import RULEBOOKS
+from contracts.rulebook import CURRENT
 from ledger.codec import to_base64url
 from ledger.genesis import Genesis, GenesisParameter, Origin, encode_genesis, read_genesis
 from ledger.keys import SeedSigner
@@ -40,7 +40,7 @@ from tests.contracts.cast import (
     open_program,
 )
 
-RULEBOOK = RULEBOOKS[1]
+RULEBOOK = CURRENT
 LOG_SIGNER = make_signer("log")
 OUTCOMES = msgspec.json.Decoder(Outcome)
 HOUR_MILLIS = 3_600_000
@@ -65,7 +65,12 @@ def run_clock() -> Callable[[], int]:
     return lambda: START + (time.monotonic_ns() - begun) // 1_000_000
 
 
-def make_genesis(*, kind: str = "system", parameters: Mapping[str, int] | None = None) -> list[bytes]:
+def make_genesis(
+    *,
+    kind: str = "system",
+    parameters: Mapping[str, int] | None = None,
+    version: int = RULEBOOK.version,
+) -> list[bytes]:
     """The genesis leaves of the town; `kind` is the chain's clock."""
     settings = Genesis(
         clock=kind,  # type: ignore[arg-type]
@@ -75,7 +80,7 @@ def make_genesis(*, kind: str = "system", parameters: Mapping[str, int] | None =
         name="town",
         operator=OPERATOR,
         parameters=[GenesisParameter(name, value) for name, value in sorted((parameters or {}).items())],
-        rulebook=RULEBOOK.version,
+        rulebook=version,
         time=START,
         utc_offset_minutes=480,
     )
@@ -85,11 +90,10 @@ def make_genesis(*, kind: str = "system", parameters: Mapping[str, int] | None =
 class Town:
     """The genesis, the keys, and the folder its ledger lives in. Nodes are opened over it, one at a time."""
 
-    def __init__(
-        self, folder: Path, *, kind: str = "system", parameters: Mapping[str, int] | None = None
-    ) -> None:
+    def __init__(self, folder: Path, **how: Any) -> None:
+        """``how`` as for `make_genesis`."""
         self.database = folder / "ledger.db"
-        self.genesis = make_genesis(kind=kind, parameters=parameters)
+        self.genesis = make_genesis(**how)
         self.origin: Origin = read_genesis(self.genesis)
         self.chain = self.origin.chain
         self.clock = HandClock()
@@ -97,9 +101,8 @@ class Town:
 
     def open(self, *, clock: Callable[[], int] | None = None, **how: Any) -> NodeCore:
         """A node over whatever stands in the folder."""
-        core = NodeCore.open(
-            self.database, genesis=self.genesis, signer=LOG_SIGNER, clock=clock or self.clock, **how
-        )
+        how.setdefault("signer", LOG_SIGNER)
+        core = NodeCore.open(self.database, genesis=self.genesis, clock=clock or self.clock, **how)
         self._opened.append(core)
         return core
 

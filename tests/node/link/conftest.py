@@ -20,6 +20,18 @@ def traded(tmp_path_factory):
         desk.close()
 
 
+@pytest.fixture(scope="session")
+def governed(tmp_path_factory):
+    """A desk whose town has traded, decided and cut a window. Not to be written to."""
+    desk = LinkedDesk(tmp_path_factory.mktemp("governed"))
+    try:
+        desk.trade()
+        desk.decide()
+        yield desk
+    finally:
+        desk.close()
+
+
 @pytest.fixture
 def desk(tmp_path):
     """A desk of its own, whose chain has its genesis only."""

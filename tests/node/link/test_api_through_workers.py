@@ -17,6 +17,7 @@ MODULES = (
     "test_answers",
     "test_events",
     "test_export",
+    "test_governance",
     "test_hostile_requests",
     "test_log_files",
     "test_operating",
@@ -27,8 +28,16 @@ MODULES = (
     "test_token_requests",
     "test_tokens",
     "test_who_may_read",
+    "test_windows",
 )
-ALWAYS_MODULES = {"test_answers", "test_hostile_requests", "test_log_files", "test_tokens"}
+ALWAYS_MODULES = {
+    "test_answers",
+    "test_governance",
+    "test_hostile_requests",
+    "test_log_files",
+    "test_tokens",
+    "test_windows",
+}
 _INSIDE = "it reaches into the process that answers"
 _WIRE = "the client's own library sends nothing like it over a socket"
 LEFT_OUT = {

@@ -28,6 +28,7 @@ VALUES = {
     "cap": 98_765_432_109,
     "corrections": [{"from": "shop-a", "micros": 4_440_000, "to": "shop-b"}],
     "keys": [{"public": "A" * 42 + "A", "purpose": "govern"}],
+    "engine": "cometbft",
     "kind": "trust",
     "name": "Cinema Nova",
     "notice_heights": 777,
@@ -39,6 +40,7 @@ VALUES = {
     "program": "leaf",
     "revoke": ["0123456789abcdef"],
     "series": "leaf-1",
+    "validators": [{"participant": "cinema-nova", "power": 31_000, "public": "B" * 42 + "A"}],
     "value": 4_321,
     "version": 17,
     "weight": 5,
@@ -64,6 +66,8 @@ def test_every_action_is_told_with_every_value_it_carries(kind):
     for name, value in fields.items():
         if name in ("keys", "add"):
             assert str(len(value)) in told
+        elif name == "validators":
+            assert all(str(each) in said for row in value for each in row.values())
         elif name in ("cap", "par_accrue", "par_redeem"):
             assert tell_money(value) in told
         elif name == "approve_basis_points":

@@ -11,7 +11,8 @@ import msgspec
 import pytest
 from sqlalchemy import event
 
-from contracts.mechanics.records import RETENTION, RETENTION_DAYS, ReferenceRecord
+from contracts.mechanics.records import RETENTION_DAYS, ReferenceRecord
+from contracts.mechanics.tables import RETENTION
 from contracts.messages import Hold
 from ledger.calendar import get_day
 from ledger.executor import Head

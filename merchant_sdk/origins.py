@@ -1,0 +1,85 @@
+"""Where trust begins: the pinned chain string, the genesis that hashes to it, and the policy that follows;
+and the policies after that one, as a node shows them.
+
+Here they are only read. What is believed of them `merchant_sdk.trust` decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from ledger import errors as core_errors
+from ledger.genesis import Origin, read_genesis
+from ledger.log.note import VerifierKey, parse_checkpoint, split_note
+from ledger.log.policy import Policy
+from ledger.policy_chain import PolicyChain, PolicyStep, drop_quorum
+from merchant_sdk.errors import Unverified
+from merchant_sdk.receipt import Receipt, read_note
+
+
+class _PolicyRow(Struct, frozen=True):
+    step: PolicyStep | None = None
+
+
+class _PoliciesAnswer(Struct, frozen=True):
+    policies: list[_PolicyRow]
+
+
+_POLICIES: Final = msgspec.json.Decoder(_PoliciesAnswer)
+
+
+def read_origin(leaves: Sequence[str], *, chain: str) -> Origin:
+    """The genesis these leaves are, which hashes to the pinned chain string. Raises `Unverified`."""
+    try:
+        origin = read_genesis([leaf.encode() for leaf in leaves])
+    except (core_errors.InvalidBlock, UnicodeError) as error:
+        raise Unverified("GENESIS_MALFORMED", facts={"reason": str(error)[:200]}) from None
+    if origin.chain != chain:
+        raise Unverified(
+            "WRONG_CHAIN", "the node's ledger is not the one pinned", {"found": origin.chain, "pinned": chain}
+        )
+    return origin
+
+
+def make_policy(origin: Origin) -> Policy:
+    """The policy of epoch 0, which follows from the genesis alone: a key of the log signs, nobody cosigns."""
+    return Policy.for_logs(VerifierKey.for_log(origin.chain, key) for key in origin.log_keys)
+
+
+def read_policies(data: bytes) -> list[PolicyStep]:
+    """The steps that a node shows, in their order. Raises `Unverified`."""
+    return [row.step for row in _decode(data).policies if row.step is not None]
+
+
+def _decode(data: bytes) -> _PoliciesAnswer:
+    try:
+        return _POLICIES.decode(data)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise Unverified("ANSWER_MALFORMED", facts={"reason": str(error)[:200]}) from None
+
+
+def read_receipt_of(
+    policies: PolicyChain,
+    data: bytes,
+    *,
+    is_strict: bool,
+    wait_with: Callable[[int, float], Any],
+) -> Receipt:
+    """The receipt, verified under the policy for its tree; with its quorum where ``is_strict``.
+
+    Raises `Unverified`.
+    """
+    try:
+        size = parse_checkpoint(split_note(read_note(data))[0]).size
+    except (core_errors.Refused, core_errors.Unverified) as error:
+        raise Unverified(error.code, "this receipt does not hold", error.facts) from None
+    found = policies.find(size)
+    receipt = Receipt.read(data, policy=found.policy if is_strict else drop_quorum(found.policy))
+    if receipt.epoch != found.epoch:
+        facts = {"expected": found.epoch, "found": receipt.epoch}
+        raise Unverified("RECEIPT_EPOCH", "it names another policy than judges its tree", facts)
+    return msgspec.structs.replace(receipt, quorum=found.policy, wait_with=wait_with)
