@@ -14,8 +14,8 @@ from ledger.errors import CommonpointError, InvariantBroken
 from node.cli import (
     backup,
     bundle,
-    evidence,
     engine,
+    evidence,
     import_,
     init,
     key,

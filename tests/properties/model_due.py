@@ -16,8 +16,8 @@ MINUTE, MINUTES_A_DAY = 60_000, 1_440
 
 
 def find_due(state: State, block: Block) -> list[tuple[int, str, str, Any]]:
-    """(minute due, kind, account or hold, what it is) of all that has come due: what waits by a clock first, and
-    each in order.
+    """(minute due, kind, account or hold, what it is) of all that has come due: what waits by a clock first,
+    and each in order.
     """
     due: list[tuple[int, str, str, Any]] = []
     for (member, program), lots in state.accounts.items():

@@ -21,6 +21,7 @@ from node.answers import Taken
 from node.api.app import make_app
 from node.core import NodeCore
 from node.metrics import Metrics
+from node.promising import Promiser
 from node.tokens import TokenIssuer
 from tests.contracts.cast import (
     ANNA,
@@ -37,7 +38,7 @@ from tests.contracts.cast import (
     open_program,
 )
 from tests.contracts.letters import prove_possession, sign_consent
-from tests.node.engine.town import Town, codes_of, submit
+from tests.node.engine.town import LOG_SIGNER, Town, codes_of, submit
 
 URL = "http://127.0.0.1:8710"
 SECRET = bytes(range(32))
@@ -63,6 +64,7 @@ class Desk:
     def __init__(self, folder: Path, *, kind: str = "system", **how: Any) -> None:
         self.town = Town(folder, kind=kind)
         self.core: NodeCore = self.town.open()
+        self.core.promiser = Promiser(self.core, LOG_SIGNER, None)
         self.clock = self.town.clock
         self.tokens = TokenIssuer(secret=SECRET, chain=self.core.chain, clock=self.clock)
         self.metrics = Metrics()

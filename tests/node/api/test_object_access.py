@@ -37,6 +37,7 @@ TWINS = {
     "/v1/proposals/{proposal}": ("fees-1", "fees-9"),
     "/v1/receipts/{index}": ("{redeem_elsewhere}", "90"),
     "/v1/transactions/{sender}/{id}": ("fresh-market/desk-1", "fresh-market/none-1"),
+    "/v1/transactions/{sender}/{id}/absence": ("fresh-market/none-1", "fresh-market/desk-1"),
     "/v1/webhooks/{webhook}": ("{webhook}", "wh_0123456789abcdef"),
     "/v1/webhooks/{webhook}/enable": ("{webhook}", "wh_0123456789abcdef"),
     "/v1/webhooks/{webhook}/redeliver": ("{webhook}", "wh_0123456789abcdef"),

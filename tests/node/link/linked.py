@@ -26,11 +26,12 @@ from node.http_signatures import NonceWindow
 from node.link.host import make_supervisor
 from node.link.supervisor import Supervisor, listen_locally
 from node.metrics import Metrics
+from node.promising import Promiser
 from node.tokens import TokenIssuer
 from node.webhooks.delivery import Webhooks
 from tests.contracts.cast import START
 from tests.node.api.desk import SECRET, URL, Desk
-from tests.node.engine.town import HandClock, Town
+from tests.node.engine.town import LOG_SIGNER, HandClock, Town
 
 REPOSITORY = Path(__file__).parents[3]
 SECONDS = 60
@@ -73,6 +74,7 @@ class LinkedDesk(Desk):
         self.town = Town(folder, kind=kind)
         self.clock = self.town.clock = SharedClock(folder / "clock")
         self.core = self.town.open()
+        self.core.promiser = Promiser(self.core, LOG_SIGNER, None)
         self.tokens = TokenIssuer(secret=SECRET, chain=self.core.chain, clock=self.clock)
         self.folder = folder
         self._count = 0

@@ -222,7 +222,7 @@ def test_a_policy_of_another_log_is_not_gathered_for(tmp_path, hand_log):
         read_witnesses(tmp_path, chain=hand_log.origin)
 
 
-def test_a_node_shows_what_its_witnesses_cosigned_and_goes_on_without_them(leader, repository, tmp_path):  # noqa: F811
+def test_a_node_goes_on_without_its_witnesses(leader, repository, tmp_path):  # noqa: F811
     own = tmp_path / "own.txt"
     own.write_bytes(format_policy(derive_policy(leader.config.origin)))
     witnesses = [
