@@ -35,7 +35,9 @@ REFUSALS = {
     *("WRONG_PURPOSE", "SIGNATURE_INVALID", "ID_CONFLICT"),
 }
 """What is refused of a transaction that could be read at all."""
+HANDING_OVER = "no history is handed to validators; tests/contracts/rules/test_actions_validators.py does it"
 OUT_OF_REACH = {
+    **dict.fromkeys(("ENGINE_IS_SOLO", "ENGINE_SWITCHED", "VALIDATORS_MALFORMED"), HANDING_OVER),
     "TOO_MANY_WINDOWS": "nobody cuts 128 before one is settled; tests/contracts/test_attacks_step4.py does",
     "BALANCE_LIMIT": "a million messages of 10^9 points would get there; test_limits.py begins near it",
 }

@@ -1,8 +1,11 @@
-"""The golden chain: recorded blocks and the roots they led to, which must come out the same for ever.
+"""The golden chains: recorded blocks and the roots they led to, which must come out the same for ever.
 
-    python -m tests.simulation.golden --replay       replay the committed chain; prints its size and root
-    python -m tests.simulation.golden --drawn 3 800  draw a history of so many messages; prints size and root
-    python -m tests.simulation.golden --write        record the chain anew
+    python -m tests.simulation.golden --replay chain  replay a committed chain; prints its size and root
+    python -m tests.simulation.golden --drawn 3 800   draw a history of so many messages; prints size and root
+    python -m tests.simulation.golden --write voted   record a chain anew
+
+`chain` is of the first rulebook alone, from before there were votes; `voted` begins under it with a
+constitution, cuts windows, and goes on under the second from a height that was voted on.
 
 `--write` is for the day on which the formats or a rulebook's version are new, never to make a failing replay
 pass: what the file holds is what ledgers out there hold. It writes nothing unless the ledger and the model of
@@ -22,9 +25,12 @@ from tests.properties.history import History
 from tests.properties.machine import Machine
 from tests.properties.model_values import canonical, hash_leaf, root_of
 
-FILE = Path(__file__).resolve().parent.parent / "vectors" / "golden" / "chain.jsonl"
-SEED = 41
-MESSAGES = 700
+FOLDER = Path(__file__).resolve().parent.parent / "vectors" / "golden"
+CHAINS: dict[str, tuple[int, int, dict[str, Any]]] = {
+    "chain": (41, 700, {}),
+    "voted": (121, 2_200, {"utc_offset_minutes": 0, "is_constituted": True, "window_days": 7}),
+}
+"""Name to the seed, the messages and the kind of history it was recorded from."""
 
 
 class Block(NamedTuple):
@@ -34,9 +40,9 @@ class Block(NamedTuple):
     root: str
 
 
-def read_golden(path: Path = FILE) -> tuple[list[bytes], list[Block]]:
+def read_golden(name: str) -> tuple[list[bytes], list[Block]]:
     """The genesis leaves, and the blocks with the size and root of the log after each."""
-    first, *rest = path.read_text(encoding="utf-8").splitlines()
+    first, *rest = (FOLDER / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
     genesis = [leaf.encode() for leaf in json.loads(first)["genesis"]]
     return genesis, [Block(**json.loads(line)) for line in rest]
 
@@ -62,18 +68,18 @@ class Replay:
         return root_of(self.hashes).hex()
 
 
-def replay_golden(path: Path = FILE) -> Iterator[tuple[Block, int, str]]:
+def replay_golden(name: str) -> Iterator[tuple[Block, int, str]]:
     """Each recorded block, with the size and root that executing it led to now."""
-    genesis, blocks = read_golden(path)
+    genesis, blocks = read_golden(name)
     replay = Replay(genesis)
     for block in blocks:
         replay.execute(block.time, [json.loads(transaction) for transaction in block.transactions])
         yield block, replay.size, replay.root
 
 
-def draw(seed: int, messages: int) -> Iterator[tuple[Block, Replay, History]]:
+def draw(seed: int, messages: int, **kind: Any) -> Iterator[tuple[Block, Replay, History]]:
     """A drawn history, executed; each block as it would be recorded."""
-    history = History(seed)
+    history = History(seed, **kind)
     replay = Replay(history.genesis)
     asked = 0
     while asked < messages:
@@ -87,27 +93,27 @@ def draw(seed: int, messages: int) -> Iterator[tuple[Block, Replay, History]]:
         yield Block(time, recorded, replay.size, replay.root), replay, history
 
 
-def write(path: Path = FILE) -> None:
+def write(name: str) -> None:
     lines: list[bytes] = []
-    for block, _, history in draw(SEED, MESSAGES):
+    seed, messages, kind = CHAINS[name]
+    for block, _, history in draw(seed, messages, **kind):
         if not lines:
             lines.append(canonical({"genesis": [leaf.decode() for leaf in history.genesis]}))
         lines.append(canonical(block._asdict()))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"\n".join(lines) + b"\n")
+    (FOLDER / f"{name}.jsonl").write_bytes(b"\n".join(lines) + b"\n")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     group = parser.add_mutually_exclusive_group(required=True)
-    group.add_argument("--replay", action="store_true")
+    group.add_argument("--replay", choices=CHAINS)
     group.add_argument("--drawn", nargs=2, type=int, metavar=("SEED", "MESSAGES"))
-    group.add_argument("--write", action="store_true")
+    group.add_argument("--write", choices=CHAINS)
     asked = parser.parse_args()
     if asked.write:
-        write()
+        write(asked.write)
     elif asked.replay:
-        for block, size, root in replay_golden():
+        for block, size, root in replay_golden(asked.replay):
             if (size, root) != (block.size, block.root):
                 sys.exit(f"size {size}, root {root}; recorded: size {block.size}, root {block.root}")
         print(size, root)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.golden import Replay, read_golden, replay_golden
+from tests.simulation.golden import CHAINS, Replay, read_golden, replay_golden
 
 ELSEWHERE = {
     "another hash seed": {"PYTHONHASHSEED": "1"},
@@ -39,32 +39,39 @@ def ask(repository: Path, *arguments: str, **environment: str) -> str:
     return told.stdout
 
 
-def test_the_golden_chain_replays_to_every_recorded_root():
+@pytest.mark.parametrize("chain", CHAINS)
+def test_a_golden_chain_replays_to_every_recorded_root(chain):
     blocks = 0
-    for block, size, root in replay_golden():
+    for block, size, root in replay_golden(chain):
         assert (size, root) == (block.size, block.root)
         blocks += 1
     assert blocks > 20
 
 
-def test_the_golden_chain_holds_every_message_and_many_refusals_of_one():
-    genesis, blocks = read_golden()
+@pytest.mark.parametrize(
+    ("chain", "messages", "refusals", "rulebooks"), [("chain", 30, 40, {1}), ("voted", 40, 95, {1, 2})]
+)
+def test_a_golden_chain_holds_many_messages_and_many_refusals_of_one(chain, messages, refusals, rulebooks):
+    genesis, blocks = read_golden(chain)
     replay = Replay(genesis)
     kinds: Counter[str] = Counter()
     codes: Counter[str] = Counter()
+    versions = set()
     for block in blocks:
         for leaf in replay.execute(block.time, [json.loads(text) for text in block.transactions]):
             entry = json.loads(leaf)
             if "outcome" in entry:
                 codes[entry["outcome"]["code"]] += 1
                 kinds[entry["message"]["@type"]] += entry["outcome"]["code"] == "OK"
-    assert len(kinds) == 30
-    assert min(kinds.values()) > 0
-    assert len(codes) >= 40
+            elif entry["@type"] == "block":
+                versions.add(entry["rulebook"])
+    assert len(+kinds) >= messages
+    assert len(codes) >= refusals
+    assert versions == rulebooks
 
 
 def test_a_changed_transaction_changes_the_root():
-    genesis, blocks = read_golden()
+    genesis, blocks = read_golden("chain")
     replay = Replay(genesis)
     for number, block in enumerate(blocks):
         transactions = block.transactions[:-1] if number == 1 else block.transactions
@@ -72,11 +79,12 @@ def test_a_changed_transaction_changes_the_root():
         assert (replay.root == block.root) == (number < 1)
 
 
+@pytest.mark.parametrize("chain", CHAINS)
 @pytest.mark.parametrize("environment", ELSEWHERE.values(), ids=ELSEWHERE)
-def test_the_root_is_the_same_elsewhere(repository, environment):
-    _, blocks = read_golden()
+def test_the_root_is_the_same_elsewhere(repository, environment, chain):
+    _, blocks = read_golden(chain)
     expected = f"{blocks[-1].size} {blocks[-1].root}\n"
-    assert ask(repository, "--replay", **environment) == expected
+    assert ask(repository, "--replay", chain, **environment) == expected
 
 
 @pytest.fixture(scope="module")
