@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,8 @@ PART = os.environ.get("COMMONPOINT_PART")
 """``together``, ``alone`` or, outside scripts/test, nothing: then all tests run in one call."""
 TALLY = os.environ.pop("COMMONPOINT_TALLY", None)
 """Where the count goes; taken out of the environment, so that a pytest started by a test leaves it alone."""
+
+COLLECTION = gc.get_threshold()
 
 # The default run repeats exactly: the same examples on every machine. A full run explores further, and prints
 # the line that repeats what it found.
@@ -46,6 +50,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         failed = count.get("failed", 0) + count.get("error", 0)
         skipped = count.get("skipped", 0) + count.get("xfailed", 0)
         Path(TALLY).write_text(f"{passed} {failed} {skipped}\n")
+
+
+@pytest.fixture(autouse=True)
+def usual_garbage_collection() -> Iterator[None]:
+    """What a node or an audit settles for the process it runs in ends with the test that ran it here."""
+    yield
+    gc.enable()
+    gc.unfreeze()
+    gc.set_threshold(*COLLECTION)
 
 
 @pytest.fixture(scope="session")
