@@ -159,5 +159,5 @@ async def test_any_other_fault_is_ours_too_and_stops_nothing(desk, monkeypatch):
     async with desk.client() as client:
         answer = await client.get("/v1/participants", headers=desk.asks("auditor"))
         assert (answer.status_code, code_of(answer)) == (500, "INTERNAL")
-        assert (await client.get("/v1/chain")).status_code == 200
+        assert (await client.get("/checkpoint")).status_code == 200
     assert told == []

@@ -18,7 +18,9 @@ def test_a_problem_has_its_code_its_status_and_a_place_to_read_on(code):
     headers = dict(problem.headers)
     assert headers[b"content-length"] == b"%d" % len(problem.body)
     assert (b"www-authenticate" in headers) == (problem.status == 401)
-    assert (b"retry-after" in headers) == (problem.status in (429, 503))
+    # Who has handed over to validators takes nothing any more: there is no later to wait for.
+    is_for_good = code == "ENGINE_SWITCHED"
+    assert (b"retry-after" in headers) == (problem.status in (429, 503) and not is_for_good)
 
 
 def test_a_rules_code_is_told_in_the_rules_words():

@@ -56,8 +56,10 @@ LOG_SIGNER = make_signer("log")
 GUESTS = [member_id(10_000 + number) for number in range(40)]
 
 
-def write_history(days: int = 12) -> Alliance:
-    """The small alliance after so many days of trade, a quiet half-year, and the day after it."""
+def write_history(days: int = 12, *, is_settled: bool = True) -> Alliance:
+    """The small alliance after so many days of trade, a quiet half-year, and the day after it; then, unless
+    nothing is to be settled, votes and windows.
+    """
     alliance = Alliance(version=1).open()
     alliance.must(FRESH, *[Enrol(member=guest) for guest in GUESTS])
     alliance.must(OPERATOR, SetParameter(effective_height=40, parameter="due_entries_max", value=16))
@@ -69,8 +71,9 @@ def write_history(days: int = 12) -> Alliance:
     for day in range(3):
         trade(alliance, 1000 + day)
         alliance.wait(days=1)
-    govern(alliance)
-    close_windows(alliance)
+    if is_settled:
+        govern(alliance)
+        close_windows(alliance)
     undo(alliance)
     return alliance
 

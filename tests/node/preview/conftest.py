@@ -12,7 +12,7 @@ from tests.node.audit.written import WrittenLog, write_history  # noqa: E402 - a
 @pytest.fixture(scope="session")
 def history():
     """The small alliance after a few days of trade and some points that lapsed. Not to be changed."""
-    return write_history()
+    return write_history(is_settled=False)
 
 
 @pytest.fixture(scope="session")

@@ -236,7 +236,7 @@ def test_who_joins_has_a_row_of_its_own(log):
 
 def test_a_signed_statement_is_signed_in_the_fork_too():
     """The window comes to other sums there, and its parties agreed to what they saw."""
-    history = write_history(days=3)
+    history = write_history(days=3, is_settled=False)
     history.must(OPERATOR, CutWindow(effective_height=history.height + 1))
     trade(history, 2_000)
     block = next(each for each in reversed(history.blocks) if each.system)
