@@ -36,10 +36,14 @@ class Clerk:
             self.cuts[message["window"]] = (height, outcome["statement"])
 
     def enact(self, message: Leaf, outcome: Leaf) -> list[Leaf]:
-        """The actions that were done: of nobody's points, and all that is owed is a correction."""
+        """The actions that were done: of nobody's points, and all that is owed is a correction, or what
+        somebody who leaves has carried.
+        """
         actions = self.proposals.pop(message["proposal"])
         assert not NO_POINTS & set(outcome)
-        assert {leg["reason"] for leg in outcome.get("legs", ())} <= {"correction"}
+        reasons = {leg["reason"] for leg in outcome.get("legs", ())}
+        assert reasons <= {"correction", "carry"}
+        assert "carry" not in reasons or "remove" in {action["@type"] for action in actions}
         self.enacted.update(action["@type"] for action in actions)
         return actions
 
