@@ -57,9 +57,7 @@ GUESTS = [member_id(10_000 + number) for number in range(40)]
 
 
 def write_history(days: int = 12, *, is_settled: bool = True) -> Alliance:
-    """The small alliance after so many days of trade, a quiet half-year, and the day after it; then, unless
-    nothing is to be settled, votes and windows.
-    """
+    """The small alliance after days of trade, a quiet half-year and the day after; then votes and windows."""
     alliance = Alliance(version=1).open()
     alliance.must(FRESH, *[Enrol(member=guest) for guest in GUESTS])
     alliance.must(OPERATOR, SetParameter(effective_height=40, parameter="due_entries_max", value=16))
