@@ -43,6 +43,7 @@ from node.config import (
 from node.follower.told import COSIGNER_FILE
 from node.keystore import Unusable
 from node.link.supervisor import SOCKET_FILE
+from node.policies import POLICIES_FOLDER
 from node.storage.atomic import replace_file
 from node.storage.copying import Copied, copy_log, copy_sqlite
 from node.storage.snapshot import Snapshot
@@ -128,14 +129,23 @@ def _list_keys(snapshot: Snapshot, origin: Origin) -> frozenset[bytes]:
 
 def _copy_files(source: Path, target: Path, *, left: frozenset[str]) -> None:
     """The small files that stand beside the databases, and the webhooks' database as of one moment."""
+    _copy_small_files(source, target, left=left)
+    if (source / POLICIES_FOLDER).is_dir():
+        # The notes under which one trust policy handed over to the next: nobody could sign them again.
+        (target / POLICIES_FOLDER).mkdir(mode=0o700, exist_ok=True)
+        _copy_small_files(source / POLICIES_FOLDER, target / POLICIES_FOLDER, left=frozenset())
+    if (source / WEBHOOKS_FILE).exists():
+        copy_sqlite(source / WEBHOOKS_FILE, target / WEBHOOKS_FILE)
+
+
+def _copy_small_files(source: Path, target: Path, *, left: frozenset[str]) -> None:
+    """The files of one folder, but for those ``left``. Raises `Unusable`."""
     for path in sorted(source.iterdir()):
         if path.name in left or path.name.endswith(".new") or path.is_symlink() or not path.is_file():
             continue
         if path.stat().st_size > _FILE_BYTES_MAX:
             raise Unusable("FILE_TOO_LARGE", advice="Nothing so large belongs there.", path=str(path))
         replace_file(target / path.name, path.read_bytes())
-    if (source / WEBHOOKS_FILE).exists():
-        copy_sqlite(source / WEBHOOKS_FILE, target / WEBHOOKS_FILE)
 
 
 def _copy_keys(source: Path, target: Path) -> None:

@@ -67,7 +67,7 @@ def share_default(
     payments = [(transfer.payee, transfer.units * window.unit_micros) for transfer in unpaid]
     shortfall = sum(micros for _, micros in payments)
     sources = _draw_sources(state, block, defaulter, shortfall)
-    losses = _share_loss(statement, defaulter, payments, sources.missing)
+    losses = share_loss(statement, defaulter, payments, sources.missing)
     debts = match_debts(losses, payments, missing=sources.missing)
     transfers = tuple(_take_as_attested(one) if one in unpaid else one for one in window.transfers)
     step = settle_if_paid(
@@ -123,7 +123,7 @@ def _draw_sources(state: StateView, block: BlockContext, defaulter: str, shortfa
     return Sources(draws, missing, changes)
 
 
-def _share_loss(
+def share_loss(
     statement: Statement, defaulter: str, payments: Sequence[tuple[str, int]], missing: int
 ) -> list[tuple[str, int]]:
     """What each creditor goes without, in order of ids, of those who go without anything."""

@@ -57,7 +57,7 @@ def show(*, data: Data) -> None:
 @app.command()
 def plan(*, data: Data, validator: ValidatorFiles) -> None:
     """Print the actions of the proposal after which these validators make the blocks: their log keys are
-    trusted, their engines decide. One line of JSON, for `commonpoint proposal make`.
+    trusted, their engines decide. One line of JSON, for `commonpoint proposal new`.
     """
     from ledger.codec import encode
     from node.config import load_config

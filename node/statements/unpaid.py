@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from contracts.mechanics.statement import compute_shares
-from contracts.mechanics.waterfall import SOURCES, compute_claims, match_debts
+from contracts.mechanics.waterfall import SOURCES, match_debts, share_loss
 from contracts.messages.statement import Statement
 from ledger.outcome import Draw
 
@@ -61,23 +60,6 @@ def bring_default(
     for payment in unmade:
         payment.attest(payment.payer, payment.payee)
     return match_debts(losses, owed, missing=missing)
-
-
-def share_loss(
-    statement: Statement, defaulter: str, owed: Sequence[tuple[str, int]], missing: int
-) -> list[tuple[str, int]]:
-    """What each creditor goes without, in order of ids: by its claim in the window, or, where a carry alone
-    made the defaulter pay, by what it would have been paid.
-    """
-    if not missing:
-        return []
-    claims = compute_claims(statement, defaulter)
-    if not claims:
-        for payee, micros in owed:
-            claims[payee] = claims.get(payee, 0) + micros
-    names = sorted(claims)
-    shares = compute_shares(missing, [claims[name] for name in names])
-    return [(name, share) for name, share in zip(names, shares, strict=True) if share]
 
 
 def _compute_missing(shortfall: int, draws: Sequence[Draw]) -> int:

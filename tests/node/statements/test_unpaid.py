@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts.mechanics import waterfall
 from contracts.mechanics.statement import WindowSums, compute_statement
+from contracts.mechanics.waterfall import compute_claims, share_loss
 from ledger.outcome import Draw
-from node.statements.unpaid import bring_default, bring_over, list_payments, share_loss
+from node.statements.unpaid import bring_default, bring_over, list_payments
 
 NAMES = ("ada", "bo", "cy", "di")
 pairs = st.tuples(st.sampled_from(NAMES), st.sampled_from(NAMES)).filter(lambda names: names[0] != names[1])
@@ -40,19 +40,22 @@ def make_statement(owed, *, carries=None):
 
 @settings(derandomize=True, max_examples=200, deadline=None)
 @given(lines, st.sampled_from(NAMES), st.integers(0, 10**9))
-def test_losses_are_shared_as_the_rule_shares_them(owed, defaulter, missing):
+def test_a_loss_is_shared_to_the_last_micro_each_by_its_claim(owed, defaulter, missing):
     statement = make_statement(owed)
     payments = [(each.payee, each.micros) for each in list_payments(statement) if each.payer == defaulter]
     if payments:
         missing = min(missing, sum(micros for _, micros in payments))
-        expected = waterfall._share_loss(statement, defaulter, payments, missing)
-        assert share_loss(statement, defaulter, payments, missing) == expected
+        shares = share_loss(statement, defaulter, payments, missing)
+        claims = compute_claims(statement, defaulter) or dict(payments)
+        whole = sum(claims.values())
+        assert sum(share for _, share in shares) == missing
+        assert [name for name, _ in shares] == sorted({name for name, _ in shares})
+        assert all(abs(share * whole - missing * claims[name]) < whole for name, share in shares)
 
 
 def test_where_a_carry_alone_made_somebody_pay_the_payees_go_without():
     statement = make_statement({}, carries={"ada": -30_000, "bo": 10_000, "cy": 20_000})
     payments = [(each.payee, each.micros) for each in list_payments(statement)]
-    assert share_loss(statement, "ada", payments, 12) == waterfall._share_loss(statement, "ada", payments, 12)
     assert share_loss(statement, "ada", payments, 12) == [("bo", 4), ("cy", 8)]
 
 
