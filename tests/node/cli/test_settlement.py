@@ -11,6 +11,7 @@ import io
 import json
 import os
 import re
+import time
 
 import msgspec
 import pytest
@@ -29,6 +30,10 @@ from tests.node.cli.street import MEMBER, PETROL, begin
 from tests.node.statements.mirrored import MirroredLog
 
 PARTIES = ("clearing", "fresh", "petrol")
+
+
+# One ledger's weeks are told from the first test to the last, so no other process may take some of them.
+pytestmark = pytest.mark.alone
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +57,17 @@ def settle(cli, street):
 
 @pytest.fixture
 def state(cli, street):
-    """Runs `statement` over the data directory of the running node."""
-    return lambda *arguments: cli("settlement", "statement", "--data", street.directory, *arguments)
+    """Runs `statement` over the data of the running node, which stores what it signed a moment later."""
+
+    def run(*arguments):
+        for _ in range(100):
+            status, out, err = cli("settlement", "statement", "--data", street.directory, *arguments)
+            if "WINDOW_NOT_CUT" not in err:
+                break
+            time.sleep(0.1)
+        return status, out, err
+
+    return run
 
 
 def show(street, cli, window):
