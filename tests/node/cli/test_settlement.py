@@ -1,7 +1,7 @@
 """A window from its cut to its last payment, at the command line, with a node of its own.
 
 The node runs through the whole module, and the tests follow one another: the first window is cut, agreed and
-paid, the second disputed.
+paid, the second disputed. So one process runs them all, alone.
 """
 
 from __future__ import annotations
@@ -30,9 +30,6 @@ from tests.node.cli.street import MEMBER, PETROL, begin
 from tests.node.statements.mirrored import MirroredLog
 
 PARTIES = ("clearing", "fresh", "petrol")
-
-
-# One ledger's weeks are told from the first test to the last, so no other process may take some of them.
 pytestmark = pytest.mark.alone
 
 
