@@ -31,8 +31,8 @@ from ledger.log.note import (
     parse_checkpoint,
     split_note,
 )
-from ledger.log.policy import Policy
-from ledger.policy_chain import HASHES_MAX, NoteText, PolicyChain, PolicyStep, drop_quorum, read_hashes
+from ledger.policy_chain import PolicyChain, drop_quorum
+from ledger.policy_steps import HASHES_MAX, NoteText, PolicyStep, read_hashes
 from ledger.promise import Absence, Promise, verify_absence, verify_promise
 from ledger.receipt import LeafText, Receipt, verify_receipt
 from ledger.values import Chain, Index
@@ -123,7 +123,7 @@ def judge_evidence(evidence: Contradiction | BrokenPromise, *, chain: str) -> Fi
     Raises `Unverified` where something in it is not what it has to be: then it shows nothing at all.
     """
     origin = _read_origin(evidence.genesis, told=evidence.chain, pinned=chain)
-    policies = PolicyChain(_derive_policy(origin), chain=chain)
+    policies = PolicyChain.of_origin(origin)
     for step in evidence.policies:
         policies.accept(step)
     if isinstance(evidence, Contradiction):
@@ -142,10 +142,6 @@ def _read_origin(leaves: Sequence[str], *, told: str, pinned: str) -> Origin:
         if each != pinned:
             raise Unverified("WRONG_CHAIN", expected=pinned, found=each)
     return origin
-
-
-def _derive_policy(origin: Origin) -> Policy:
-    return Policy.for_logs(VerifierKey.for_log(origin.chain, key) for key in origin.log_keys)
 
 
 def _judge_contradiction(evidence: Contradiction, origin: Origin, policies: PolicyChain) -> Finding:
@@ -232,10 +228,10 @@ def _judge_promise(evidence: BrokenPromise, origin: Origin, policies: PolicyChai
     promise = evidence.promise
     if promise.chain != origin.chain:
         raise Unverified("WRONG_CHAIN", expected=origin.chain, found=promise.chain)
-    key = _know(verify_promise(promise), origin, policies)
+    key = policies.find_promiser(verify_promise(promise), by=promise.by)
     facts: dict[str, int | str] = {"by": promise.by, "id": promise.id, "sender": promise.sender}
     if not isinstance(evidence.absence, UnsetType):
-        found = _judge_absence(promise, evidence.absence, origin, policies)
+        found = _judge_absence(promise, evidence.absence, policies)
         facts |= {"size": evidence.absence.size, "time": evidence.absence.time}
         keys = (key, found)
         is_broken, code = evidence.absence.time > promise.by, "NEVER_TAKEN"
@@ -257,12 +253,13 @@ def _judge_promise(evidence: BrokenPromise, origin: Origin, policies: PolicyChai
     )
 
 
-def _judge_absence(promise: Promise, absence: Absence, origin: Origin, policies: PolicyChain) -> VerifierKey:
+def _judge_absence(promise: Promise, absence: Absence, policies: PolicyChain) -> VerifierKey:
     public = verify_absence(absence)
     told = (absence.chain, absence.sender, absence.id)
     if told != (promise.chain, promise.sender, promise.id):
         raise Unverified("EVIDENCE_OF_ANOTHER", found="/".join(told))
-    return _know(public, origin, policies)
+    # Whoever holds a key that was retired must not be able to make others look as if they broke their word.
+    return policies.find_log(public, size=absence.size)
 
 
 def _read_time(promise: Promise, receipt: Receipt, policies: PolicyChain) -> int:
@@ -282,11 +279,3 @@ def _read_time(promise: Promise, receipt: Receipt, policies: PolicyChain) -> int
 def _read_size(receipt: Receipt) -> int:
     note = receipt.proof.partition("\n\n")[2]
     return parse_checkpoint(split_note(note)[0]).size
-
-
-def _know(public: bytes, origin: Origin, policies: PolicyChain) -> VerifierKey:
-    """The log key this is, in some epoch. Raises `Unverified` ``LOG_KEY_UNKNOWN``."""
-    for log in policies.list_logs():
-        if log.public == public and log.name == origin.chain:
-            return log
-    raise Unverified("LOG_KEY_UNKNOWN", key=public.hex())

@@ -14,58 +14,19 @@ heard of a change still believes the keys of before; witnesses are what such a c
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Final, Literal, NamedTuple
+from typing import NamedTuple, Self
 
 import msgspec
-from msgspec import Meta, Raw, Struct, field
 
-from ledger.codec import Digest, decode, from_base64url
+from ledger.enactments import Enacted, read_enactment, read_proposal
 from ledger.errors import Refused, Unverified
-from ledger.leaves import BLOCK_LEAF_DECODER, ENTRY_DECODER, SYSTEM_DECODER
+from ledger.genesis import Origin
+from ledger.leaves import BLOCK_LEAF_DECODER
 from ledger.log.merkle import leaf_hash, verify_inclusion
 from ledger.log.note import Checkpoint, VerifierKey, open_note, parse_checkpoint, split_note
 from ledger.log.policy import NO_QUORUM, Policy, parse_policy, verify_checkpoint
-from ledger.outcome import OK
-from ledger.values import Index
-
-EPOCHS_MAX: Final = 100_000
-HASHES_MAX: Final = 63
-NoteText = Annotated[str, Meta(max_length=262_144)]
-_LeafText = Annotated[str, Meta(min_length=2, max_length=65_535)]
-
-
-class ProvenLeaf(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """A leaf, and the path from it to the root of the step's tree."""
-
-    index: Index
-    leaf: _LeafText
-    proof: Annotated[list[Digest], Meta(max_length=HASHES_MAX)]
-
-
-class PolicyStep(
-    Struct,
-    frozen=True,
-    forbid_unknown_fields=True,
-    gc=False,
-    kw_only=True,
-    tag="policy_step",
-    tag_field="@type",
-):
-    """What shows that an epoch's policy was enacted, and where."""
-
-    action: Annotated[int, Meta(ge=0, le=15)]
-    """Which of the proposal's actions, from 0, sets this policy."""
-    block: ProvenLeaf
-    """The block leaf that closes the block of the enactment."""
-    checkpoint: NoteText
-    """Of a tree in which all three stand, as large as that block makes it or larger; it satisfies the policy
-    before.
-    """
-    enact: ProvenLeaf
-    """The entry by which a block enacted the proposal."""
-    epoch: Annotated[int, Meta(ge=1, le=EPOCHS_MAX)]
-    propose: ProvenLeaf
-    """The entry that holds the proposal."""
+from ledger.policy_steps import PolicyStep, ProvenLeaf, read_hashes
+from ledger.promise import PROMISE_MILLIS_MAX
 
 
 class PolicyEpoch(NamedTuple):
@@ -75,41 +36,8 @@ class PolicyEpoch(NamedTuple):
     policy: Policy
     above: int
     """Leaves of the tree in which it was enacted; 0 for epoch 0."""
-
-
-class _Proposal(Struct, frozen=True):
-    """As much of a proposal as matters here, read out of a leaf. Never on the wire."""
-
-    kind: Literal["propose"] = field(name="@type")
-    actions: list[Raw]
-    proposal: str
-
-
-class _Enactment(Struct, frozen=True):
-    """As much of an enactment. Never on the wire."""
-
-    kind: Literal["enact"] = field(name="@type")
-    proposal: str
-
-
-class _SetTrustPolicy(Struct, frozen=True):
-    """As much of the action. Never on the wire."""
-
-    kind: Literal["set_trust_policy"] = field(name="@type")
-    policy: str
-
-
-class _Outcome(Struct, frozen=True):
-    """As much of an outcome. Never on the wire."""
-
-    code: str
-
-
-_PROPOSAL: Final = msgspec.json.Decoder(_Proposal)
-_ENACTMENT: Final = msgspec.json.Decoder(_Enactment)
-_SET_POLICY: Final = msgspec.json.Decoder(_SetTrustPolicy)
-_OUTCOME: Final = msgspec.json.Decoder(_Outcome)
-STEP_DECODER: Final[msgspec.json.Decoder[PolicyStep]] = msgspec.json.Decoder(PolicyStep)
+    since: int = 0
+    """Time of the block in which it was enacted; 0 for epoch 0."""
 
 
 def drop_quorum(policy: Policy) -> Policy:
@@ -117,15 +45,44 @@ def drop_quorum(policy: Policy) -> Policy:
     return policy._replace(witnesses=(), groups=(), quorum=NO_QUORUM)
 
 
+def derive_policy(origin: Origin) -> Policy:
+    """The policy of epoch 0, which follows from the genesis alone: any of its log keys, no witnesses."""
+    return Policy.for_logs(VerifierKey.for_log(origin.chain, key) for key in origin.log_keys)
+
+
 class PolicyChain:
     """The policies of one log that are known by now. They only become more."""
 
-    def __init__(self, first: Policy, *, chain: str) -> None:
+    def __init__(self, first: Policy, *, chain: str, epoch: int = 0, above: int = 0) -> None:
+        """It begins with ``first``: epoch 0, or a later one that the caller believes for itself, and then
+        nothing is known of trees that are not larger than ``above``.
+        """
         self._chain = chain
-        self._epochs = [PolicyEpoch(0, first, 0)]
+        self._epochs = [PolicyEpoch(epoch, first, above)]
         self._steps: list[PolicyStep] = []
         self._last = (-1, -1)
         """Index of the newest enactment, and which of its actions."""
+
+    @classmethod
+    def of_origin(cls, origin: Origin) -> Self:
+        """It begins with what the genesis says."""
+        return cls(derive_policy(origin), chain=origin.chain)
+
+    @classmethod
+    def of_policy(cls, policy: Policy, steps: Sequence[PolicyStep], *, chain: str) -> Self:
+        """It begins with a policy that the caller was given and believes for itself: with the epoch of these
+        steps that enacts this very policy, or else with epoch 0. Raises `Unverified`.
+
+        What is told of the epoch is its number and where it begins. A lie about either lets nobody sign who
+        is not listed: trees from before are not judged at all.
+        """
+        for step in reversed(steps):
+            if _read_policy(step, chain=chain) == policy:
+                found = cls(policy, chain=chain, epoch=step.epoch, above=_read_block(step)[0])
+                found._steps = [each for each in steps if each.epoch <= step.epoch]
+                found._last = (step.enact.index, step.action)
+                return found
+        return cls(policy, chain=chain)
 
     @property
     def newest(self) -> PolicyEpoch:
@@ -133,17 +90,60 @@ class PolicyChain:
         return self._epochs[-1]
 
     @property
+    def epochs(self) -> tuple[PolicyEpoch, ...]:
+        """All of them, in order."""
+        return tuple(self._epochs)
+
+    @property
     def steps(self) -> tuple[PolicyStep, ...]:
-        """What was accepted, in order: enough for anybody who has epoch 0 to come to the same."""
+        """What leads here, in order: enough for anybody who has epoch 0 to come to the same."""
         return tuple(self._steps)
 
-    def list_logs(self) -> list[VerifierKey]:
-        """Every log key that is or was listed."""
-        return list(dict.fromkeys(log.key for each in self._epochs for log in each.policy.logs))
-
     def find(self, size: int) -> PolicyEpoch:
-        """The policy that judges a tree of this size."""
-        return next(each for each in reversed(self._epochs) if each.above < max(size, 1))
+        """The policy that judges a tree of this size. Raises `Unverified` where that is not known."""
+        for each in reversed(self._epochs):
+            if each.above < max(size, 1):
+                return each
+        raise Unverified("POLICY_UNKNOWN", size=size, above=self._epochs[0].above)
+
+    def get_signing(self, epoch: int) -> Policy:
+        """The policy of this epoch without its quorum: what an answer satisfies the moment it is given."""
+        return drop_quorum(self._epochs[epoch - self._epochs[0].epoch].policy)
+
+    def find_log(self, public: bytes, *, size: int) -> VerifierKey:
+        """The log key this is, where it may sign for a tree of this size.
+
+        Raises `Unverified` ``LOG_KEY_RETIRED`` or ``LOG_KEY_UNKNOWN``.
+        """
+        judge = self.find(size)
+        found = self._get_log(judge, public)
+        if found is not None:
+            return found
+        if any(self._get_log(each, public) for each in self._epochs if each.epoch < judge.epoch):
+            raise Unverified("LOG_KEY_RETIRED", epoch=judge.epoch, size=size)
+        raise Unverified("LOG_KEY_UNKNOWN", key=public.hex())
+
+    def find_promiser(self, public: bytes, *, by: int) -> VerifierKey:
+        """The log key this is, where it could still promise something by this time.
+
+        Raises `Unverified` ``LOG_KEY_RETIRED`` or ``LOG_KEY_UNKNOWN``.
+        """
+        ends = [each.since for each in self._epochs[1:]] + [None]
+        found = [
+            (key, end)
+            for each, end in zip(self._epochs, ends, strict=True)
+            if (key := self._get_log(each, public)) is not None
+        ]
+        if not found:
+            raise Unverified("LOG_KEY_UNKNOWN", key=public.hex())
+        key, end = found[-1]
+        if end is not None and by > end + PROMISE_MILLIS_MAX:
+            raise Unverified("LOG_KEY_RETIRED", by=by, retired=end)
+        return key
+
+    def _get_log(self, epoch: PolicyEpoch, public: bytes) -> VerifierKey | None:
+        keys = (log.key for log in epoch.policy.logs)
+        return next((key for key in keys if key.public == public and key.name == self._chain), None)
 
     def verify(self, note: str) -> tuple[Checkpoint, int]:
         """The checkpoint that satisfies, quorum and all, the policy for its size; and that policy's epoch.
@@ -166,16 +166,41 @@ class PolicyChain:
         if step.epoch != self.newest.epoch + 1:  # (1)
             raise Unverified("POLICY_EPOCH", expected=self.newest.epoch + 1, found=step.epoch)
         policy = _read_policy(step, chain=self._chain)  # (2)
-        above = _read_block(step)  # (3)
+        above, since = _read_block(step)  # (3)
         place = (step.enact.index, step.action)
         if place <= self._last or step.propose.index >= step.enact.index:  # (4)
             raise Unverified("POLICY_OUT_OF_ORDER", enact=step.enact.index, propose=step.propose.index)
         checkpoint = self._verify_handover(step, policy, above=above)  # (5)
         for each in (step.propose, step.enact, step.block):  # (6)
             _verify_leaf(each, checkpoint)
-        found = PolicyEpoch(step.epoch, policy, above)
+        found = PolicyEpoch(step.epoch, policy, above, since)
         self._epochs.append(found)
         self._steps.append(step)
+        self._last = place
+        return found
+
+    def accept_all(self, steps: Sequence[PolicyStep]) -> None:
+        """Those that are later than what is known are accepted, each in its turn. Raises `Unverified`."""
+        for step in steps:
+            if step.epoch > self.newest.epoch:
+                self.accept(step)
+
+    def learn_all(self, enacted: Sequence[Enacted]) -> Self:
+        """The same, and all of these are learned, where the first is epoch 1. Raises `Unverified`."""
+        for each in enacted[self.newest.epoch :]:
+            self.learn(each)
+        return self
+
+    def learn(self, enacted: Enacted) -> PolicyEpoch:
+        """The next epoch is known from a log that the caller believes itself, having executed it or having
+        made it: no checkpoint has to hand over. Raises `Unverified` where it is not the next.
+        """
+        place = (enacted.enact, enacted.action)
+        if place <= self._last:
+            raise Unverified("POLICY_OUT_OF_ORDER", enact=enacted.enact, propose=enacted.propose)
+        policy = _parse(enacted.text, chain=self._chain)
+        found = PolicyEpoch(self.newest.epoch + 1, policy, enacted.above, enacted.time)
+        self._epochs.append(found)
         self._last = place
         return found
 
@@ -212,16 +237,14 @@ class PolicyChain:
 
 def _read_policy(step: PolicyStep, *, chain: str) -> Policy:
     """The policy that the two entries say was enacted."""
-    try:
-        entry = ENTRY_DECODER.decode(step.propose.leaf)
-        system = SYSTEM_DECODER.decode(step.enact.leaf)
-        proposal, enactment = _PROPOSAL.decode(entry.message), _ENACTMENT.decode(system.message)
-        codes = [_OUTCOME.decode(each.outcome).code for each in (entry, system)]
-        text = _SET_POLICY.decode(proposal.actions[step.action]).policy
-    except (msgspec.MsgspecError, UnicodeError, RecursionError, IndexError) as error:
-        raise Unverified("POLICY_NOT_ENACTED", reason=str(error)[:200]) from None
-    if codes != [OK, OK] or proposal.proposal != enactment.proposal:
-        raise Unverified("POLICY_NOT_ENACTED", codes=codes, enacted=enactment.proposal)
+    proposal, texts = read_proposal(step.propose.leaf)
+    enacted = read_enactment(step.enact.leaf)
+    if proposal != enacted or step.action not in texts:
+        raise Unverified("POLICY_NOT_ENACTED", proposal=proposal, enacted=enacted, action=step.action)
+    return _parse(texts[step.action], chain=chain)
+
+
+def _parse(text: str, *, chain: str) -> Policy:
     try:
         policy = parse_policy(text.encode())
     except (Refused, UnicodeError) as error:
@@ -231,15 +254,15 @@ def _read_policy(step: PolicyStep, *, chain: str) -> Policy:
     return policy
 
 
-def _read_block(step: PolicyStep) -> int:
-    """Leaves of the tree that the block of the enactment makes."""
+def _read_block(step: PolicyStep) -> tuple[int, int]:
+    """Leaves of the tree that the block of the enactment makes, and the block's time."""
     try:
         block = BLOCK_LEAF_DECODER.decode(step.block.leaf)
     except (msgspec.MsgspecError, UnicodeError) as error:
         raise Unverified("POLICY_BLOCK", reason=str(error)[:200]) from None
     if block.last != step.block.index or not block.first <= step.enact.index < block.last:
         raise Unverified("POLICY_BLOCK", first=block.first, last=block.last, enact=step.enact.index)
-    return block.last + 1
+    return block.last + 1, block.time
 
 
 def _verify_leaf(proven: ProvenLeaf, checkpoint: Checkpoint) -> None:
@@ -250,16 +273,3 @@ def _verify_leaf(proven: ProvenLeaf, checkpoint: Checkpoint) -> None:
         proof=read_hashes(proven.proof),
         root=checkpoint.root,
     )
-
-
-def read_hashes(texts: Sequence[str]) -> list[bytes]:
-    """The hashes these spell. Raises `Unverified` ``HASH_LENGTH``."""
-    try:
-        return [from_base64url(text, size=32) for text in texts]
-    except Refused as error:
-        raise Unverified("HASH_LENGTH", **error.facts) from None
-
-
-def read_steps(data: Sequence[bytes]) -> list[PolicyStep]:
-    """The steps these canonical bytes are. Raises `Refused`."""
-    return [decode(each, STEP_DECODER) for each in data]

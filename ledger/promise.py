@@ -23,6 +23,8 @@ from ledger.values import Chain, Count, Index, Millis, ParticipantId, PublicKey,
 
 PROMISE_PURPOSE: Final = "promise"
 ABSENCE_PURPOSE: Final = "absence"
+PROMISE_MILLIS_MAX: Final = 60_000
+"""So long after it is signed a promise is kept at the latest."""
 
 
 class Promise(
@@ -95,6 +97,11 @@ def sign_absence(
 def read_promise(data: bytes) -> Promise:
     """A promise from its canonical bytes. Raises `Refused`."""
     return decode(data, PROMISE_DECODER)
+
+
+def read_absence(data: bytes) -> Absence:
+    """An absence from its canonical bytes. Raises `Refused`."""
+    return decode(data, ABSENCE_DECODER)
 
 
 def verify_promise(promise: Promise) -> bytes:

@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from ledger.due import DueIndex
 from ledger.errors import InvariantBroken
+from ledger.record_source import RecordSource
 
 Key = tuple[str, str]
 """Table and key."""
@@ -28,22 +29,6 @@ DUE_TABLE: Final = "due"
 _MISSING: Final = object()
 _UNREAD: Final = object()
 """Stands for what a block wrote over without having read it: the source knows."""
-
-
-class RecordSource(Protocol):
-    """Where records come from that are not in memory: everything up to the last fold."""
-
-    def load(self, wanted: Mapping[str, Sequence[str]]) -> Iterable[tuple[str, str, Any]]:
-        """The (table, key, record) of those that exist."""
-        ...
-
-    def first_due(self, *, before: str, limit: int) -> list[str]:
-        """The keys of the due table below ``before``, in order, at most ``limit``."""
-        ...
-
-    def list_records(self, table: str) -> Iterable[tuple[str, Any]]:
-        """Every record of a table."""
-        ...
 
 
 class StateView(Protocol):
@@ -82,7 +67,9 @@ class State:
         self._tables = tuple(sorted({*tables, DUE_TABLE}))
         self._source = source
         self._resident = frozenset(self._tables if source is None else resident)
-        """Tables that are whole in memory: what is not there does not exist, and nobody asks the source."""
+        """Tables that are whole in memory, always, and can be listed."""
+        self._whole = self._resident
+        """Those, or all (`hold_whole`): what is not there does not exist, and nobody asks the source."""
         self._fleeting = frozenset(fleeting)
         """Tables whose records are written once and hardly read again.
 
@@ -107,7 +94,7 @@ class State:
         """The record as of the last write of the block being executed, or None."""
         record = self._records[table].get(key, _MISSING)
         if record is _MISSING:
-            return None if table in self._resident or key in self._absent[table] else self._load(table, key)
+            return None if table in self._whole or key in self._absent[table] else self._load(table, key)
         return record
 
     def get_current(self, table: str, key: str) -> Any:
@@ -143,7 +130,7 @@ class State:
             record = before
         if record is not _MISSING and record is not _UNREAD:
             return record
-        if source is not None and table not in self._resident:
+        if source is not None and table not in self._whole:
             for _, _, found in source.load({table: [key]}):
                 return found
         return None
@@ -159,9 +146,9 @@ class State:
 
         Never changes what `get` answers.
         """
-        if self._source is None:
+        if self._source is None or len(self._whole) == len(self._tables):
             return
-        records, absent, resident = self._records, self._absent, self._resident
+        records, absent, resident = self._records, self._absent, self._whole
         missing: dict[str, list[str]] = {}
         for keys in wanted:
             for table, key in keys:
@@ -190,7 +177,7 @@ class State:
         if key not in before:
             known = records.get(key, _MISSING)
             if known is _MISSING:
-                known = None if table in self._resident or key in self._absent[table] else _UNREAD
+                known = None if table in self._whole or key in self._absent[table] else _UNREAD
             before[key] = known
         records[key] = record
 
@@ -268,6 +255,19 @@ class State:
         folding = partial(self._due_folding.first, stored=self._source.first_due)
         return self._due.first(before=before, limit=limit, stored=folding)
 
+    def hold_whole(self) -> None:
+        """All tables are whole in memory until `let_go`: a long stretch asks the source for nothing."""
+        if self._source is None or self._is_folding or self._in_block:
+            raise InvariantBroken("STATE_NOT_AT_REST")
+        for table in self._tables:
+            if table not in self._resident:
+                self._records[table] = {**dict(self._source.list_records(table)), **self._records[table]}
+        self._whole = frozenset(self._tables)
+
+    def let_go(self) -> None:
+        """Only what a node keeps is kept from the next fold on; the rest the source has by then."""
+        self._whole = self._resident
+
     def begin_fold(self) -> None:
         """What was committed so far is on its way to the source; what comes from here on is not."""
         if self._source is None:
@@ -287,7 +287,7 @@ class State:
         self._is_folding = False
         self._due_folding = DueIndex()
         for table, records in self._records.items():
-            if table in self._resident:
+            if table in self._whole:
                 continue
             if table in self._fleeting or len(records) > keep_below:
                 self._records[table] = {key: records[key] for key in unfolded.get(table, ())}

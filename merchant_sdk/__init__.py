@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from merchant_sdk.client.asynchronous import AsyncMerchant
     from merchant_sdk.client.synchronous import Merchant
     from merchant_sdk.government import Government, Proposal
+    from merchant_sdk.promises import Promised
     from merchant_sdk.statement import Statement
     from merchant_sdk.till import Allowance
     from merchant_sdk.till_store import AllowanceError, Spend
@@ -104,6 +105,7 @@ __all__ = [
     "PointsCode",
     "Position",
     "Program",
+    "Promised",
     "Proposal",
     "ProposalError",
     "Quote",
@@ -141,6 +143,7 @@ _LAZY: Final = {
     "Government": "merchant_sdk.government",
     "Merchant": "merchant_sdk.client.synchronous",
     "OpenWindow": "merchant_sdk.windows",
+    "Promised": "merchant_sdk.promises",
     "Proposal": "merchant_sdk.government",
     "Spend": "merchant_sdk.till_store",
     "Statement": "merchant_sdk.statement",

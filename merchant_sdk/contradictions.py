@@ -18,7 +18,7 @@ from ledger.codec import encode, sha256
 from ledger.evidence import Contradiction
 from ledger.genesis import Origin
 from ledger.log.note import parse_checkpoint, split_note
-from ledger.policy_chain import HASHES_MAX, PolicyStep
+from ledger.policy_steps import HASHES_MAX, PolicyStep
 from merchant_sdk.errors import Unverified
 
 _NAME_DIGITS: Final = 16
@@ -83,10 +83,15 @@ def write_evidence(error: LogContradiction, outbox: str | None) -> None:
 
     Raises `OSError` where the disk does not take it; without an outbox in a file there is nothing to do.
     """
-    if outbox is None:
-        return
-    data = error.evidence_data
-    path = Path(f"{outbox}.evidence-{sha256(data).hex()[:_NAME_DIGITS]}.json")
+    if outbox is not None:
+        error.evidence_file = write_file(outbox, error.evidence_data, named_by=error.evidence_data)
+
+
+def write_file(outbox: str, data: bytes, *, named_by: bytes) -> str:
+    """The path of the file beside the outbox in which this evidence stands, durably; one that stands there
+    under the same name stays.
+    """
+    path = Path(f"{outbox}.evidence-{sha256(named_by).hex()[:_NAME_DIGITS]}.json")
     if not path.exists():
         fresh = path.with_name(path.name + ".new")
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -95,4 +100,4 @@ def write_evidence(error: LogContradiction, outbox: str | None) -> None:
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)
-    error.evidence_file = str(path)
+    return str(path)

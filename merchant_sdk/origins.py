@@ -7,29 +7,19 @@ Here they are only read. What is believed of them `merchant_sdk.trust` decides.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any
 
 import msgspec
-from msgspec import Struct
 
 from ledger import errors as core_errors
+from ledger.codec import sha256
 from ledger.genesis import Origin, read_genesis
-from ledger.log.note import VerifierKey, parse_checkpoint, split_note
-from ledger.log.policy import Policy
-from ledger.policy_chain import PolicyChain, PolicyStep, drop_quorum
+from ledger.log.note import parse_checkpoint, split_note
+from ledger.log.policy import Policy, format_policy
+from ledger.policy_chain import PolicyChain, drop_quorum
+from ledger.policy_steps import PolicyStep, read_shown_steps, read_steps
 from merchant_sdk.errors import Unverified
 from merchant_sdk.receipt import Receipt, read_note
-
-
-class _PolicyRow(Struct, frozen=True):
-    step: PolicyStep | None = None
-
-
-class _PoliciesAnswer(Struct, frozen=True):
-    policies: list[_PolicyRow]
-
-
-_POLICIES: Final = msgspec.json.Decoder(_PoliciesAnswer)
 
 
 def read_origin(leaves: Sequence[str], *, chain: str) -> Origin:
@@ -45,21 +35,26 @@ def read_origin(leaves: Sequence[str], *, chain: str) -> Origin:
     return origin
 
 
-def make_policy(origin: Origin) -> Policy:
-    """The policy of epoch 0, which follows from the genesis alone: a key of the log signs, nobody cosigns."""
-    return Policy.for_logs(VerifierKey.for_log(origin.chain, key) for key in origin.log_keys)
-
-
 def read_policies(data: bytes) -> list[PolicyStep]:
     """The steps that a node shows, in their order. Raises `Unverified`."""
-    return [row.step for row in _decode(data).policies if row.step is not None]
-
-
-def _decode(data: bytes) -> _PoliciesAnswer:
     try:
-        return _POLICIES.decode(data)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise Unverified("ANSWER_MALFORMED", facts={"reason": str(error)[:200]}) from None
+        return read_shown_steps(data)
+    except core_errors.Unverified as error:
+        raise Unverified("ANSWER_MALFORMED", facts=error.facts) from None
+
+
+def compute_anchor(policy: Policy) -> str:
+    """Under what the policies that follow from this one are kept."""
+    return sha256(format_policy(policy)).hex()
+
+
+def read_stored_steps(data: Sequence[bytes]) -> list[PolicyStep]:
+    """The steps that an outbox kept, in their order. Raises `Unverified`."""
+    try:
+        return read_steps(data)
+    except core_errors.Refused as error:
+        detail = "what the outbox kept of trust policies does not read"
+        raise Unverified("POLICY_MALFORMED", detail, error.facts) from None
 
 
 def read_receipt_of(

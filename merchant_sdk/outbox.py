@@ -3,9 +3,8 @@ came of it.
 
 A crash, a lost reply or a pulled plug therefore never makes a second order out of one. The outbox is a file
 that several processes may share (`merchant_sdk.outbox_file`), or, without a path, memory that is gone with
-the process. It also keeps what must not be forgotten with it: the checkpoint trusted last, the notes of a log
-that contradicted itself, and the moment we gave to an order that came without one, so that the same call made
-again says the same thing.
+the process. It also keeps what must not be forgotten with it: what is trusted (`merchant_sdk.outbox_trust`),
+and the moment we gave to an order that came without one, so that the same call made again says the same.
 
     put ──▶ waiting ──▶ done         with the node's answer
                │  └───▶ ended        refused, withdrawn or signed anew: never to be sent again
@@ -30,8 +29,9 @@ from typing import Any, Final
 
 from merchant_sdk.outbox_file import Connection, OutboxFile
 from merchant_sdk.outbox_orders import DATED_MILLIS, OutboxOrders
+from merchant_sdk.outbox_trust import OutboxTrust, write_note
 from merchant_sdk.owners import close_owner, is_alive, open_owner
-from merchant_sdk.records import Dated, Evidence, Pending, TrustedNote
+from merchant_sdk.records import Dated, Pending, TrustedNote
 
 LEASE_MILLIS: Final = 60_000
 KEPT_MILLIS: Final = 7 * 86_400_000
@@ -48,7 +48,7 @@ def get_wall_time() -> int:
     return time.time_ns() // 1_000_000
 
 
-class Outbox(OutboxOrders):
+class Outbox(OutboxOrders, OutboxTrust):
     """Signed transactions and what came of them, in a file or in memory. Any thread may call."""
 
     def __init__(
@@ -91,7 +91,7 @@ class Outbox(OutboxOrders):
         self._held.discard((pending.sender, pending.id))
         with self._file.write(is_lazy=True) as write:
             if trusted is not None:
-                _save_note(write, trusted)
+                write_note(write, trusted)
             key = (pending.sender, pending.id)
             write.execute("DELETE FROM queue WHERE sender = ? AND carrier = ?", key)
             if self.is_durable:
@@ -206,28 +206,6 @@ class Outbox(OutboxOrders):
             )
         return True
 
-    def load_note(self, chain: str) -> str | None:
-        """The checkpoint of this chain that was trusted last, by any process of this outbox."""
-        rows = self._file.read("SELECT note FROM checkpoints WHERE chain = ?", (chain,))
-        return rows[0][0] if rows else None
-
-    def save_note(self, trusted: TrustedNote) -> None:
-        """The checkpoint is what is trusted now, unless a larger one is already."""
-        with self._file.write(is_lazy=True) as write:
-            _save_note(write, trusted)
-
-    def save_evidence(self, evidence: Evidence) -> None:
-        """Both notes are kept, synced, until somebody looks; what is shown again is kept once."""
-        with self._file.write() as write:
-            known = "SELECT 1 FROM evidence WHERE code = ? AND found = ? AND trusted = ?"
-            if write.execute(known, evidence).fetchone() is None:
-                write.execute("INSERT INTO evidence VALUES (?, ?, ?, ?)", (self._clock(), *evidence))
-
-    def list_evidence(self) -> list[Evidence]:
-        """Every contradiction that was ever found, oldest first."""
-        rows = self._file.read("SELECT code, found, trusted FROM evidence ORDER BY rowid")
-        return [Evidence(*row) for row in rows]
-
     def close(self) -> None:
         """The file is closed; what waits stays for whoever opens it next."""
         close_owner(self._owner)
@@ -266,14 +244,6 @@ class Outbox(OutboxOrders):
         if (sender, row[0]) in self._held:
             return False
         return row[3] <= now or not is_alive(row[2])
-
-
-def _save_note(write: Connection, trusted: TrustedNote) -> None:
-    write.execute(
-        "INSERT INTO checkpoints VALUES (?, ?, ?) ON CONFLICT (chain)"
-        " DO UPDATE SET size = excluded.size, note = excluded.note WHERE excluded.size > size",
-        trusted,
-    )
 
 
 def _prune(write: Connection, *, now: int) -> None:

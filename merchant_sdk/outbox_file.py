@@ -19,7 +19,7 @@ from merchant_sdk.errors import ConfigurationError, OutboxError
 
 Connection = sqlite3.Connection
 MEMORY: Final = ":memory:"
-_VERSION: Final = 2
+_VERSION: Final = 3
 _BUSY_SECONDS: Final = 10
 _SCHEMA: Final = """
 CREATE TABLE transactions (
@@ -41,6 +41,14 @@ CREATE TABLE queue (
     number INTEGER PRIMARY KEY AUTOINCREMENT, sender TEXT NOT NULL, message BLOB NOT NULL,
     created INTEGER NOT NULL, carrier TEXT) STRICT;
 CREATE INDEX queue_carrier ON queue (sender, carrier);
+"""
+_SINCE_3: Final = """
+CREATE TABLE policies (
+    chain TEXT NOT NULL, anchor TEXT NOT NULL, epoch INTEGER NOT NULL, step BLOB NOT NULL,
+    PRIMARY KEY (chain, anchor, epoch)) STRICT;
+CREATE TABLE promises (
+    sender TEXT NOT NULL, id TEXT NOT NULL, data BLOB NOT NULL, not_after INTEGER NOT NULL,
+    promise BLOB NOT NULL, created INTEGER NOT NULL, UNIQUE (sender, id)) STRICT;
 """
 _REASONS: Final = {
     "SQLITE_FULL": "the disk is full",
@@ -118,12 +126,12 @@ class OutboxFile:
         # Written even where nothing is to change: a disk that takes nothing is to be heard of now.
         with self.write() as write:
             version = write.execute("PRAGMA user_version").fetchone()[0]
-            if version not in (0, 1, _VERSION):
+            if version not in range(_VERSION + 1):
                 raise ConfigurationError("this outbox is of another version of the SDK", version=version)
             if version == 0 and write.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
                 raise ConfigurationError("this file is another program's database")
-            steps = {0: _SCHEMA + _SINCE_2, 1: _SINCE_2, _VERSION: ""}[version]
-            for statement in steps.split(";"):
+            steps = [_SCHEMA, _SINCE_2, _SINCE_3][version:]
+            for statement in "".join(steps).split(";"):
                 write.execute(statement)
             write.execute(f"PRAGMA user_version = {_VERSION}")
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from merchant_sdk.errors import NotFound, RefusedByNode
+from merchant_sdk.errors import CommonpointError, NotFound, NotSent, RefusedByNode
 
 if TYPE_CHECKING:
     import httpx2
@@ -63,6 +63,12 @@ class Failed(Exception):
         """What the node asked for, or 0."""
         self.passes_on = passes_on
         """Another address may well answer, and is asked at once."""
+
+    @classmethod
+    def of_one_behind(cls, url: str, refusal: RefusedByNode) -> Failed:
+        """A node that does not know the tree that was proven to us: it took nothing, and may catch up."""
+        told = RefusedByNode("NOT_YET", status=503, detail="this node is behind", facts=refusal.facts)
+        return cls(f"{url}: {refusal}", may_be_taken=False, refusal=told, passes_on=True)
 
 
 class Unreachable(Failed):
@@ -150,3 +156,14 @@ def _read_problem(status: int, body: bytes) -> tuple[RefusedByNode, bool]:
         facts={name: value for name, value in problem.items() if name not in _OUR_FIELDS},
     )
     return error, is_spoken
+
+
+def tell_of(url: str, error: CommonpointError) -> str:
+    """What kept us from an address, which is named once."""
+    told = error.detail if isinstance(error, NotSent) else str(error)
+    return told if told.startswith(f"{url}: ") else f"{url}: {told}"
+
+
+def tell(url: str, error: Exception) -> str:
+    """What went wrong at an address."""
+    return f"{url}: {type(error).__name__} {error}".strip()[:500]

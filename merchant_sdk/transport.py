@@ -22,7 +22,16 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from merchant_sdk.addresses import BANNED_SECONDS, Addresses
 from merchant_sdk.errors import CommonpointError, NotSent, RefusedByNode, UnknownOutcome, Unverified
-from merchant_sdk.responses import NOTHING_TAKEN, Failed, Unreachable, judge, open_client, read_body
+from merchant_sdk.responses import (
+    NOTHING_TAKEN,
+    Failed,
+    Unreachable,
+    judge,
+    open_client,
+    read_body,
+    tell,
+    tell_of,
+)
 from merchant_sdk.retries import retry
 
 if TYPE_CHECKING:
@@ -52,6 +61,8 @@ class _Ask(NamedTuple):
     """This address and no other."""
     of_leader: bool = False
     """Of a node that takes transactions rather than of one that follows."""
+    status: int = 200
+    """What is an answer."""
 
 
 class Transport:
@@ -141,9 +152,10 @@ class Transport:
         body: bytes | None = None,
         at: str | None = None,
         of_leader: bool = False,
+        status: int = 200,
     ) -> Answered:
         """As `request`; ``of_leader``, what one that follows may not have heard of yet."""
-        ask = _Ask(method, path, headers, body, self._timeout_seconds, at, of_leader)
+        ask = _Ask(method, path, headers, body, self._timeout_seconds, at, of_leader, status)
         try:
             return await (self._call(ask) if at is None else self._send(ask, at))
         except Failed as failed:
@@ -228,7 +240,7 @@ class Transport:
                 await self.greet(url)
             except (NotSent, RefusedByNode) as error:
                 refusal = error if isinstance(error, RefusedByNode) else None
-                raise Unreachable(_tell_of(url, error), refusal=refusal) from None
+                raise Unreachable(tell_of(url, error), refusal=refusal) from None
             self._met.add(url)
 
     async def _send(self, ask: _Ask, url: str) -> Answered:
@@ -252,17 +264,17 @@ class Transport:
                 finally:
                     await response.aclose()
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
-            raise Unreachable(_tell(url, error)) from None
+            raise Unreachable(tell(url, error)) from None
         except (httpx2.HTTPError, httpx2.StreamError, TimeoutError) as error:
-            raise Failed(_tell(url, error), may_be_taken=True) from None
-        if response.status_code == 200 and "html" not in response.headers.get("content-type", ""):
+            raise Failed(tell(url, error), may_be_taken=True) from None
+        if response.status_code == ask.status and "html" not in response.headers.get("content-type", ""):
             return Answered(data, url)
         found = judge(response.status_code, response.headers, data)
         if isinstance(found, RefusedByNode) and found.code == "BAD_SIZES":
             # It does not know the tree that was proven to us: it took nothing, and is met anew.
             self._met.discard(url)
             if len(self.addresses.all) > 1:
-                raise Failed(f"{url}: {found}", may_be_taken=False, refusal=found, passes_on=True)
+                raise Failed.of_one_behind(url, found)
         raise found
 
     async def _complete(self, ask: _Ask, url: str) -> Mapping[str, str]:
@@ -273,7 +285,7 @@ class Transport:
             return {**ask.headers, _BEARER: f"Bearer {await self.authorize(url)}"}
         except (NotSent, RefusedByNode) as error:
             refusal = error if isinstance(error, RefusedByNode) else None
-            raise Unreachable(_tell_of(url, error), refusal=refusal) from None
+            raise Unreachable(tell_of(url, error), refusal=refusal) from None
 
 
 def _add_up(before: Failed, failed: Failed) -> Failed:
@@ -286,13 +298,3 @@ def _add_up(before: Failed, failed: Failed) -> Failed:
 
 def _settle(failed: Failed) -> CommonpointError:
     return failed.refusal or NotSent(failed.detail)
-
-
-def _tell_of(url: str, error: CommonpointError) -> str:
-    """What kept us from an address, which is named once."""
-    told = error.detail if isinstance(error, NotSent) else str(error)
-    return told if told.startswith(f"{url}: ") else f"{url}: {told}"
-
-
-def _tell(url: str, error: Exception) -> str:
-    return f"{url}: {type(error).__name__} {error}".strip()[:500]

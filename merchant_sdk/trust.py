@@ -23,46 +23,24 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Final, NamedTuple, TypeVar
-
-import msgspec
-from msgspec import Raw, Struct
+from typing import Final, NamedTuple
 
 from ledger import errors as core_errors
-from ledger.codec import Digest, from_base64url
+from ledger.codec import from_base64url
 from ledger.genesis import Origin
 from ledger.leaves import compute_tag, encode_entry, encode_transaction_leaf
 from ledger.log.merkle import compute_leaf_hashes, verify_consistency, verify_range
-from ledger.log.note import Checkpoint
+from ledger.log.note import Checkpoint, parse_checkpoint, split_note
 from ledger.log.policy import Policy
-from ledger.policy_chain import PolicyChain, PolicyStep, read_hashes
+from ledger.policy_chain import PolicyChain
+from ledger.policy_steps import PolicyStep, read_hashes
 from ledger.transaction import Transaction
-from ledger.values import Height, Index, Millis
+from merchant_sdk.claims import ANSWER_DECODER, CONSISTENCY_DECODER, Proven, read_claim
 from merchant_sdk.contradictions import LogContradiction, make_finding
 from merchant_sdk.errors import Unverified
 
 REMEMBERED_MAX: Final = 256
 """So many trees of the trusted history are kept by size, for answers that arrive out of order."""
-
-T = TypeVar("T")
-
-
-class Answer(Struct, frozen=True, kw_only=True):
-    """What a node answers to a transaction (docs/spec/api.md). Only a claim."""
-
-    checkpoint: str
-    consistency: list[Digest] | None = None
-    height: Height
-    index: Index
-    outcomes: list[Raw]
-    proof: list[Digest]
-    time: Millis
-
-
-class ConsistencyAnswer(Struct, frozen=True):
-    """What a node answers when asked for a consistency proof."""
-
-    proof: list[Digest]
 
 
 class Link(NamedTuple):
@@ -70,19 +48,6 @@ class Link(NamedTuple):
 
     old: int
     new: int
-
-
-class Proven(NamedTuple):
-    """An answer of which all but its history is proven: steps 1 to 4."""
-
-    answer: Answer
-    outcomes: list[bytes]
-    """Canonical bytes, one a message."""
-    checkpoint: Checkpoint
-
-
-_ANSWER: Final = msgspec.json.Decoder(Answer)
-_CONSISTENCY: Final = msgspec.json.Decoder(ConsistencyAnswer)
 
 
 class Trust:
@@ -113,7 +78,7 @@ class Trust:
         self._known: OrderedDict[int, bytes] = OrderedDict({genesis.size: genesis.root})
         self._notes: OrderedDict[int, str] = OrderedDict()
         if note is not None:
-            self._trusted = self.open(note)
+            self._trusted = self._open_kept(note)
             self._remember(self._trusted, note)
 
     @property
@@ -122,20 +87,27 @@ class Trust:
         return self.policies.newest.epoch
 
     @property
+    def first_epoch(self) -> int:
+        """The epoch of the policy we began with."""
+        return self.policies.epochs[0].epoch
+
+    @property
     def policy(self) -> Policy:
         """The policy that was accepted last."""
         return self.policies.newest.policy
 
     def take_policies(self, steps: Sequence[PolicyStep]) -> None:
         """Later policies than we know are accepted, each under the one before. Raises `Unverified`."""
-        fresh = [step for step in steps if step.epoch > self.policies.newest.epoch]
+        known = self.policies.newest.epoch
         try:
-            for step in fresh:
-                self.policies.accept(step)
+            if self._is_strict and not self.policies.steps:
+                # The policy that we were given may be a later one than the genesis's.
+                self.policies = PolicyChain.of_policy(self.policies.newest.policy, steps, chain=self.chain)
+            self.policies.accept_all(steps)
         except core_errors.Unverified as error:
             detail = "a trust policy is not shown to follow from the one before"
             raise Unverified(error.code, detail, error.facts) from None
-        if fresh:
+        if self.policies.newest.epoch > known:
             self._opened.clear()
 
     @property
@@ -146,7 +118,7 @@ class Trust:
     def prove(self, transaction: Transaction, data: bytes) -> Proven:
         """Steps 1 to 4 for the answer ``data`` to our ``transaction``. Raises `Unverified`."""
         # (1) shape.
-        answer = _read(data, _ANSWER)
+        answer = read_claim(data, ANSWER_DECODER)
         if len(answer.outcomes) != transaction.header.count:
             facts = {"messages": transaction.header.count, "outcomes": len(answer.outcomes)}
             raise Unverified("OUTCOMES_COUNT", facts=facts)
@@ -183,7 +155,7 @@ class Trust:
             return found
         try:
             checkpoint, epoch = self.policies.verify_signed(note)
-            if self._is_strict and epoch == 0:
+            if self._is_strict and epoch == self.first_epoch:
                 self.policies.verify(note)
         except core_errors.Unverified as error:
             evidence = {"found": note[:4096], "trusted": self.note or ""}
@@ -196,6 +168,15 @@ class Trust:
         while len(self._opened) > REMEMBERED_MAX:
             self._opened.popitem(last=False)
         return checkpoint
+
+    def _open_kept(self, note: str) -> Checkpoint:
+        """What we trusted before, which may be older than the policy that we were given since."""
+        try:
+            return self.open(note)
+        except Unverified as error:
+            if error.code != "POLICY_UNKNOWN":
+                raise
+        return parse_checkpoint(split_note(note)[0])
 
     def accept(
         self, note: str, *, trusted_size: int | None = None, proof: Sequence[str] | None = None
@@ -224,7 +205,7 @@ class Trust:
 
     def accept_link(self, note: str, link: Link, data: bytes) -> Link | None:
         """Steps 5 and 6 with the proof fetched for ``link``; once more a `Link` if we moved on meanwhile."""
-        proof = _read(data, _CONSISTENCY).proof
+        proof = read_claim(data, CONSISTENCY_DECODER).proof
         checkpoint = self.open(note)
         if {checkpoint.size, self._trusted.size} != set(link):
             return self.accept(note)
@@ -290,10 +271,3 @@ class Trust:
         for kept in (self._known, self._notes):
             while len(kept) > REMEMBERED_MAX:
                 kept.popitem(last=False)
-
-
-def _read(data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
-    try:
-        return decoder.decode(data)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise Unverified("ANSWER_MALFORMED", facts={"reason": str(error)[:200]}) from None

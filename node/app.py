@@ -27,13 +27,13 @@ from node.api.server import make_server_config
 from node.config import Config, load_config
 from node.core import NodeCore, get_system_time
 from node.disk_space import read_watermarks, watch_disk
-from node.engine.cometbft.making import find_engine_maker
+from node.engine.cometbft.making import find_chain_kind, find_engine_maker
 from node.feed import Feed
 from node.head_check import HeadCheck
 from node.keystore import Unusable
 from node.link.host import make_supervisor
 from node.link.supervisor import listen_locally
-from node.process import tame_garbage_collector
+from node.process import tame_memory
 from node.promising import Promiser
 from node.serving import Server, Stop, get_address, listen
 from node.startup import open_chain
@@ -41,6 +41,8 @@ from node.storage.atomic import read_file
 from node.storage.store import open_store
 from node.tokens import TokenIssuer
 from node.webhooks.delivery import Webhooks
+from node.witness.beside import serve_beside
+from node.witnessing.aims import Aims
 from node.witnessing.gathering import WITNESSED_FILE, Gatherer, read_witnesses
 
 UMASK = 0o077
@@ -67,16 +69,21 @@ def open_core(config: Config, *, clock: Callable[[], int] = get_system_time) -> 
     """The running core over a data directory whose lock the caller holds."""
     signer = config.open_signer("log")
     witnesses = read_witnesses(config.directory, chain=config.origin.chain)
-    core = NodeCore.open(
+    make_engine = find_engine_maker(config)
+    chain = open_chain(
         config.database,
         genesis=config.origin.leaves,
         signer=signer,
-        clock=clock,
         is_apart=True,
-        make_engine=find_engine_maker(config),
         check_head=HeadCheck(config.origin.chain, witnesses, config.directory),
+        **find_chain_kind(config),
     )
+    begun = chain.checkpoint
+    core = NodeCore(chain, clock=clock, make_engine=make_engine)
     core.policies.keep_in(config.directory)
+    # It may be the last that a retired key has signed; a block that fell due may have replaced it by now.
+    if begun and not core.policies.offer(begun):
+        Aims(core, witnesses, config.directory).hold(begun)
     witnessed = read_file(config.directory / WITNESSED_FILE)
     if witnessed is not None:
         core.policies.note(witnessed.decode("utf-8", "replace"))
@@ -119,7 +126,7 @@ def serve(
         stop = Stop()
         core = open_core(config)
         core.on_failure = lambda: stop.ask(core.failure)
-        if not core.is_ready:
+        if not core.is_ready and not core.is_at_rest:
             # It failed before anybody could hear of it.
             stop.ask(core.failure)
         feed = Feed(core)
@@ -129,7 +136,7 @@ def serve(
                 _gather(config, core),
                 _deliver(config, feed, to_private=webhooks_to_private, on_broken=stop.ask) as webhooks,
             ):
-                how = _Served(
+                how = Served(
                     config=config,
                     core=core,
                     origins=origins,
@@ -139,17 +146,14 @@ def serve(
                     stop=stop,
                     announce=lambda: announce(config, get_address(listener)),
                 )
-                if workers:
-                    _serve_by_workers(how, workers, listener)
-                else:
-                    _serve_here(how, listener)
+                serve_core(how, workers, listener)
         finally:
             core.stop()
     if stop.failure is not None:
         raise stop.failure
 
 
-class _Served(NamedTuple):
+class Served(NamedTuple):
     """What is served, whichever process does it."""
 
     config: Config
@@ -157,12 +161,25 @@ class _Served(NamedTuple):
     origins: Sequence[str]
     rates: Rates
     feed: Feed
-    webhooks: Webhooks
+    webhooks: Webhooks | None
+    """None at a follower, which delivers none."""
     stop: Stop
     announce: Callable[[], None]
 
 
-def _serve_here(how: _Served, listener: socket.socket) -> None:
+def serve_core(
+    how: Served, workers: int, listener: socket.socket, *, before: Callable[[], None] = lambda: None
+) -> None:
+    """The core is served by so many workers, or by this process where there are none, until it is told to
+    stop; ``before`` that, once whoever listens to the core does. Raises `Unusable`.
+    """
+    if workers:
+        _serve_by_workers(how, workers, listener, before)
+    else:
+        _serve_here(how, listener, before)
+
+
+def _serve_here(how: Served, listener: socket.socket, before: Callable[[], None]) -> None:
     """The API is in this process."""
     app = make_app(
         how.core,
@@ -174,14 +191,17 @@ def _serve_here(how: _Served, listener: socket.socket) -> None:
         webhooks=how.webhooks,
     )
     server = Server(
-        make_server_config(app), announce=how.announce, let_go=(how.core.close_intake, how.feed.close)
+        make_server_config(serve_beside(app, how.core.desk)),
+        announce=how.announce,
+        let_go=(how.core.close_intake, how.feed.close),
     )
-    tame_garbage_collector()
+    before()
+    tame_memory()
     if how.stop.hand_over(server):
         server.run(sockets=[listener])
 
 
-def _serve_by_workers(how: _Served, workers: int, listener: socket.socket) -> None:
+def _serve_by_workers(how: Served, workers: int, listener: socket.socket, before: Callable[[], None]) -> None:
     """The API is in processes of its own. Raises `Unusable`."""
     with listen_locally(how.config.directory) as local:
         supervisor = make_supervisor(
@@ -199,19 +219,17 @@ def _serve_by_workers(how: _Served, workers: int, listener: socket.socket) -> No
             local=local,
             announce=how.announce,
         )
-        tame_garbage_collector()
+        before()
+        tame_memory()
         if how.stop.hand_over(supervisor):
             supervisor.run()
 
 
 @contextmanager
 def _gather(config: Config, core: NodeCore) -> Iterator[None]:
-    """Witnesses are asked to cosign meanwhile, where the data directory names some."""
-    policy = read_witnesses(config.directory, chain=config.origin.chain) or core.policies.in_force
-    if not any(witness.url for witness in policy.witnesses):
-        yield
-        return
-    gatherer = Gatherer(core, policy, config.directory)
+    """Witnesses are asked to cosign meanwhile, as the policy in force and the data directory name them."""
+    listed = read_witnesses(config.directory, chain=config.origin.chain)
+    gatherer = Gatherer(core, Aims(core, listed, config.directory), config.directory)
     gatherer.start()
     try:
         yield
@@ -249,8 +267,9 @@ def rebuild(directory: Path) -> Head:
             genesis=config.origin.leaves,
             signer=config.open_signer("log"),
             is_apart=True,
+            **find_chain_kind(config),
         )
-        head = chain.head
+        head = chain.executor.head
         chain.close()
         chain.store.close()
         return head

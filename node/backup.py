@@ -19,13 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
-from contracts.mechanics.governance_records import TRUST, TrustPolicy
-from contracts.mechanics.log_keys import list_log_keys
-from ledger.errors import Refused, Unverified
+from ledger.errors import Unverified
 from ledger.genesis import Origin, read_genesis
-from ledger.log.note import VerifierKey, open_note
 from node import keystore
 from node.config import (
     DATABASE_FILE,
@@ -40,12 +35,14 @@ from node.config import (
     find_database,
     read_public_files,
 )
+from node.engine.cometbft.handing import find_switch
 from node.follower.told import COSIGNER_FILE
 from node.keystore import Unusable
 from node.link.supervisor import SOCKET_FILE
 from node.policies import POLICIES_FOLDER
 from node.storage.atomic import replace_file
 from node.storage.copying import Copied, copy_log, copy_sqlite
+from node.storage.policies import learn_stored_policies
 from node.storage.snapshot import Snapshot
 from node.storage.store import VIEWS_FILE
 
@@ -76,7 +73,7 @@ def back_up(directory: Path, target: Path, *, with_keys: bool = False) -> Copied
         raise Unusable("BACKUP_OF_ANOTHER_LEDGER", advice=advice, path=str(target))
     with _hold(target):
         with Snapshot(find_database(directory)) as snapshot:
-            copied = copy_log(snapshot, target / DATABASE_FILE, origin, keys=_list_keys(snapshot, origin))
+            copied = copy_log(snapshot, target / DATABASE_FILE, origin)
         # After the log, so that a checkpoint a follower keeps beside it vouches for all of it.
         _copy_files(directory, target, left=_LEFT)
         if with_keys:
@@ -94,9 +91,7 @@ def restore(
     """
     files = read_public_files(source)
     origin = read_genesis(files.genesis)
-    if origin.settings.engine != "solo":
-        advice = "A validator comes back by replaying what the others have: docs/how-to/recovery.md."
-        raise Unusable("NOT_RESTORED_ALONE", advice=advice, engine=origin.settings.engine)
+    _check_sequencers(source, origin)
     keys = keys or source / KEYS_FOLDER
     if not (keys / f"{LOG_PURPOSE}.pem").exists():
         advice = "Name the folder that has them: --keys DIR"
@@ -109,7 +104,7 @@ def restore(
         if to_postgresql:
             keystore.write_private(directory / POSTGRESQL_FILE, b"# See docs/how-to/admin.md, PostgreSQL.\n")
         with Snapshot(find_database(source)) as snapshot:
-            copied = copy_log(snapshot, find_database(directory), origin, keys={own})
+            copied = copy_log(snapshot, find_database(directory), origin)
         _copy_files(source, directory, left=_LEFT | _FOLLOWERS_OWN)
         if files.policy and not (directory / POLICY_FILE).exists():
             replace_file(directory / POLICY_FILE, files.policy)
@@ -121,10 +116,17 @@ def restore(
     return copied
 
 
-def _list_keys(snapshot: Snapshot, origin: Origin) -> frozenset[bytes]:
-    """The public keys that may have signed this log's checkpoints, as far as the views tell."""
-    decode = msgspec.json.Decoder(TrustPolicy).decode
-    return list_log_keys([decode(data) for _, data in snapshot.list_records(TRUST)], origin)
+def _check_sequencers(source: Path, origin: Origin) -> None:
+    """One sequencer made all of this log; validators go on from it at the most. Raises `Unusable`."""
+    last = None
+    if not origin.validators:
+        with Snapshot(find_database(source)) as snapshot:
+            switch = find_switch(snapshot, origin)
+            if switch is None or switch.size == snapshot.read_size():
+                return
+            last = switch.height
+    advice = "A validator comes back by replaying what the others have: docs/how-to/recovery.md."
+    raise Unusable("NOT_RESTORED_ALONE", advice=advice, sequencers_last_height=last)
 
 
 def _copy_files(source: Path, target: Path, *, left: frozenset[str]) -> None:
@@ -158,16 +160,13 @@ def _copy_keys(source: Path, target: Path) -> None:
 
 
 def _check_log_key(snapshot: Snapshot, origin: Origin, own: bytes) -> None:
-    """The key is this log's, or signed its newest checkpoint: a trust policy may have put it in the place of
-    the first, and where there are no views that is all there is to see. Raises `Unusable`.
-    """
-    if own in _list_keys(snapshot, origin):
-        return
+    """The key is this log's, or was: then a start says so. Raises `Unusable`."""
     try:
-        open_note(snapshot.read_checkpoint(), [VerifierKey.for_log(origin.chain, own)])
-    except (Refused, Unverified):
-        advice = "Name the keys that this ledger is signed with: --keys DIR"
-        raise Unusable("LOG_KEY_DIFFERS", advice=advice, chain=origin.chain) from None
+        learn_stored_policies(snapshot, origin).find_log(own, size=snapshot.read_size() + 1)
+    except Unverified as error:
+        if error.code != "LOG_KEY_RETIRED":
+            advice = "Name the keys that this ledger is signed with: --keys DIR"
+            raise Unusable("LOG_KEY_DIFFERS", advice=advice, chain=origin.chain) from None
 
 
 def _make_target(target: Path) -> None:

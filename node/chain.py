@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from contracts.mechanics.log_keys import find_log_keys, list_log_keys, list_policies
 from ledger.admission import check_authority
@@ -43,6 +44,9 @@ Step = Callable[[str], None]
 
 class ChainKeeper:
     """State, log, tree and checkpoint of one ledger, moved on block by block."""
+
+    is_vouched_elsewhere = False
+    """Whether what this node may not sign is vouched for by others, and may be folded all the same."""
 
     def __init__(
         self,
@@ -147,8 +151,10 @@ class ChainKeeper:
         """Start a fold when enough has gathered. Raises what an earlier one failed with."""
         self._folder.take_finished()
         if self._folder.is_due:
-            if self._signed_size != self.executor.head.size:
-                # A start on its way through the tail: nothing is folded that no checkpoint vouches for.
+            if self._signed_size < self.executor.head.size:
+                # A start on its way: nothing is folded that no checkpoint vouches for, ours or an older one.
+                if not (self.is_vouched_elsewhere or self._is_listed(height=self.executor.head.height)):
+                    return
                 self.show_head()
             self.begin_fold()
 
@@ -193,23 +199,19 @@ class ChainKeeper:
         """Whether a key of the sender, valid now or not, signed it."""
         header = transaction.header
         key: RegisteredKey | None = self.reader.get(KEY_TABLE, header.key)
-        if key is None or key.participant != header.sender:
-            return False
-        try:
-            transaction.verify_signature(key.public)
-        except Refused:
-            return False
-        return True
+        if key is not None and key.participant == header.sender:
+            with suppress(Refused):
+                transaction.verify_signature(key.public)
+                return True
+        return False
 
     def find_transaction(self, sender: str, transaction_id: str) -> tuple[str, Taken] | None:
         """The digest of a transaction in the log and what came of it."""
         found = self.store.lookups.find_transaction(sender, transaction_id)
-        if found is None:
+        # Of a block that is executed and durable, but not signed yet, nothing can be proven.
+        if found is None or found[1] >= self._head.size:
             return None
         digest, index = found
-        if index >= self._head.size:
-            # Its block is executed and durable, but not signed yet: there is nothing to prove an answer with.
-            return None
         leaf = TRANSACTION_LEAF_DECODER.decode(self.store.log.read_leaf(index))
         leaves = self.store.log.read_leaves(index + 1, index + 1 + leaf.header.count)
         outcomes = tuple(bytes(ENTRY_DECODER.decode(entry).outcome) for entry in leaves)
@@ -235,12 +237,10 @@ class ChainKeeper:
     def prove_entry(self, index: int) -> tuple[str, list[bytes]]:
         """The newest checkpoint and an inclusion proof to it. Raises `Refused` ``BAD_SIZES``."""
         with self._lock:
-            size = self._head.size
+            size, node = self._head.size, self._tree.node
             if not 0 <= index < size:
                 raise Refused("BAD_SIZES", index=index, size=size)
-            return self.checkpoint, merkle.compute_inclusion_proof(
-                index=index, size=size, node=self._tree.node
-            )
+            return self.checkpoint, merkle.compute_inclusion_proof(index=index, size=size, node=node)
 
     def prove_consistency(self, old: int, new: int) -> list[bytes]:
         """A consistency proof between two sizes. Raises `Refused` ``BAD_SIZES``."""
@@ -255,12 +255,10 @@ class ChainKeeper:
     def read_tile(self, level: int, index: int, width: int) -> bytes | None:
         """A hash tile, full or partial, or None beyond the checkpoint."""
         with self._lock:
-            if (index * 256 + width) << (8 * level) > self._head.size:
-                return None
-            try:
-                return self._tree.tile(level, index, width)
-            except Refused:
-                return None
+            if (index * 256 + width) << (8 * level) <= self._head.size:
+                with suppress(Refused):
+                    return self._tree.tile(level, index, width)
+            return None
 
     def wait_for_height(self, height: int, *, timeout_seconds: float) -> bool:
         """Whether the head reached ``height`` in time."""
@@ -273,25 +271,27 @@ class ChainKeeper:
         Raises `InvariantBroken` ``LOG_KEY_DIFFERS``, or ``LOG_KEY_RETIRED``; no other key may make the head's
         checkpoint, so that is stored first.
         """
-        head, records = self._head, list_policies(self.reader)
-        if self._signer.public in find_log_keys(records, self.origin, height=head.height + 1):
+        head = self._head
+        if self._is_listed(height=head.height + 1):
             return
-        if self._signer.public not in list_log_keys(records, self.origin):
+        if self._signer.public not in list_log_keys(list_policies(self.reader), self.origin):
             raise InvariantBroken("LOG_KEY_DIFFERS", chain=self.origin.chain)
         engine = find_engine(self.reader)
         if engine is not None and engine.height == head.height:
-            # A sequencer that has handed over: it answers reads, and its last block was its last to sign.
-            return
+            return  # A sequencer that has handed over: its last block was its last to sign.
         self.store.log.write_note(self._signed_size, self.checkpoint)
         raise InvariantBroken("LOG_KEY_RETIRED", height=head.height, key=self._signer.key_id)
+
+    def _is_listed(self, *, height: int) -> bool:
+        """Whether this key may sign the checkpoint after the block of this height."""
+        return self._signer.public in find_log_keys(list_policies(self.reader), self.origin, height=height)
 
     def _sign(self, executed: int) -> str:
         """A checkpoint over what was executed, all of which is durable."""
         if self._signed_size == executed:
             # The one there is may carry cosignatures, or be of a key that is retired by now.
             return self.checkpoint
-        height = self.executor.head.height
-        if self._signer.public not in find_log_keys(list_policies(self.reader), self.origin, height=height):
+        if not self._is_listed(height=self.executor.head.height):
             raise InvariantBroken("LOG_KEY_DIFFERS", chain=self.origin.chain, size=executed)
         log, tree = self.store.log.size, self._tree.size
         if not executed <= log == tree:

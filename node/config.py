@@ -42,8 +42,8 @@ from ledger.genesis import (
 )
 from ledger.keys import SeedSigner
 from ledger.log.policy import format_policy
+from ledger.policy_chain import derive_policy
 from node import keystore
-from node.audit.verify import derive_policy
 from node.keystore import OPERATOR_PURPOSES, Unusable
 from node.storage.place import Place, PostgresqlPlace
 
@@ -59,7 +59,7 @@ TOKEN_SECRET_FILE: Final = "token.secret"  # noqa: S105 - a file's name
 LOG_PURPOSE: Final = "log"
 
 StoreKind = Literal["sqlite", "postgresql"]
-_POSTGRESQL_TEXT: Final = f"""\
+POSTGRESQL_TEXT: Final = f"""\
 # The address of the PostgreSQL database that keeps this ledger and nothing else, in one line as libpq reads
 # it: postgresql://points@db.example/points or host=/run/postgresql dbname=points
 # {ADDRESS_VARIABLE} goes before it; with neither, the variables of libpq decide (PGHOST, PGDATABASE, ...).
@@ -210,7 +210,7 @@ def init_data_dir(
     keystore.write_secret(keys / TOKEN_SECRET_FILE)
     keystore.write_private(directory / POLICY_FILE, format_policy(derive_policy(origin)))
     if store == "postgresql":
-        keystore.write_private(directory / POSTGRESQL_FILE, _POSTGRESQL_TEXT)
+        keystore.write_private(directory / POSTGRESQL_FILE, POSTGRESQL_TEXT)
     # The genesis comes last: without it this is no data directory, so a crash before leaves none by half.
     keystore.write_private(directory / GENESIS_FILE, b"".join(leaf + b"\n" for leaf in origin.leaves))
     _sync_folder(directory)

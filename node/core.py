@@ -17,8 +17,9 @@ from ledger.errors import InvariantBroken, Refused
 from ledger.executor import ExecutedBlock, Head
 from ledger.genesis import Origin
 from ledger.keys import Signer
-from ledger.log.note import VerifierKey, encode_vkey
-from ledger.log.policy import Policy, format_policy
+from ledger.log.note import encode_vkey
+from ledger.log.policy import format_policy
+from ledger.policy_chain import derive_policy
 from ledger.transaction import Transaction, TransactionDecoder, Vetting, check_contents
 from node.answers import Taken
 from node.chain import ChainKeeper, Step
@@ -27,6 +28,7 @@ from node.engine.interface import Engine, EngineMaker
 from node.engine.solo import SoloEngine
 from node.engine.standing import find_engine
 from node.mempool import Mempool
+from node.readiness import Readiness
 from node.startup import CheckHead, open_chain
 from node.storage.place import Place
 from node.vouching import Vouching
@@ -38,12 +40,12 @@ def get_system_time() -> int:
 
 
 def make_policy(origin: Origin) -> tuple[str, str]:
-    """The log's verifier key and the policy of epoch 0, which both follow from the genesis alone."""
-    policy = Policy.for_logs(VerifierKey.for_log(origin.chain, key) for key in origin.log_keys)
+    """The genesis's first log key and the policy of epoch 0, which both follow from the genesis alone."""
+    policy = derive_policy(origin)
     return encode_vkey(policy.logs[0].key), format_policy(policy).decode()
 
 
-class NodeCore(Vouching):
+class NodeCore(Vouching, Readiness):
     """One running ledger."""
 
     def __init__(
@@ -69,7 +71,7 @@ class NodeCore(Vouching):
         # Through this core, whose listeners are set later.
         hear: dict[str, Any] = {
             "on_failure": lambda: self.on_failure(),  # noqa: PLW0108
-            "on_block": lambda seconds, block: self.on_block(seconds, block),  # noqa: PLW0108
+            "on_block": self._hear_block,
         }
         self._engine: Engine = (
             SoloEngine(chain, self._mempool, clock=None if self._is_told else clock, **hear)
@@ -102,7 +104,7 @@ class NodeCore(Vouching):
         is_apart: bool = False,
         is_warm: bool = False,
         make_engine: EngineMaker | None = None,
-        check_head: CheckHead = lambda _size, _compute_root: None,
+        check_head: CheckHead = lambda *_told: None,
     ) -> NodeCore:
         """The ledger in this database, made from ``genesis`` where the database is new.
 
@@ -147,8 +149,8 @@ class NodeCore(Vouching):
 
     @property
     def is_at_rest(self) -> bool:
-        """Whether other nodes make the blocks now, and this one only answers reads."""
-        return isinstance(self._engine, SoloEngine) and self._engine.is_at_rest
+        """Whether nothing is taken here now: others make the blocks, and this node only answers reads."""
+        return self._engine.is_at_rest
 
     @property
     def waiting(self) -> int:
@@ -213,10 +215,7 @@ class NodeCore(Vouching):
         )
 
     def cut_block(self, time: int) -> Head:
-        """One block of everything that waits, at the time told.
-
-        Simulated chains only: else `Refused` ``NOT_FOUND``.
-        """
+        """One block of everything that waits, at the time told. Simulated chains only: else ``NOT_FOUND``."""
         if not self._is_told:
             raise Refused("NOT_FOUND")
         return self._engine.cut(time)

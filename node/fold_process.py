@@ -18,57 +18,45 @@ import gc
 import multiprocessing
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from msgspec import Raw
 
 from contracts.rulebook import CURRENT
-from ledger.codec import encode
 from ledger.errors import InvariantBroken
 from ledger.executor import HEAD_TABLE
-from ledger.transaction import TRANSACTION_TABLE, Header
+from ledger.transaction import TRANSACTION_TABLE
 from node.storage.fold import FoldStore
-from node.storage.lookups import LookupRows, RecentBlocks, list_taken
+from node.storage.lookups import Brought, LookupRows, RecentBlocks
 from node.storage.store import Store, open_views
 
 APART_RECORDS: Final = 5_000
 """With so many changed records a fold is worth a process."""
+_PART_RECORDS: Final = 8_192
 _LENGTH_BYTES: Final = 8
 _DONE: Final = b"\x01"
 _READ_BY_THE_SWEEP: Final = (HEAD_TABLE, TRANSACTION_TABLE)
 _NOTHING: Final = b"null"
 
 
-class _Job(msgspec.Struct, array_like=True):
+class _Job(msgspec.Struct, array_like=True, gc=False):
     """One fold on its way between the two."""
 
     size: int
-    changes: bytes
-    """Table → key → record, null where it was removed: as `ledger.codec` writes it."""
-    system: list[tuple[int, list[bytes]]]
-    """Index of the first, and the messages that a block did by itself."""
-    transactions: list[tuple[int, bytes, list[bytes]]]
-    """Index of its leaf, header, messages."""
+    changes: list[tuple[str, list[str], bytes]]
+    """Table, keys, and their records as `ledger.codec` writes them, a line each; null for a removed one. Of a
+    table as often as it has parts.
+    """
+    brought: list[Brought]
+    """What the look-up rows are made of."""
 
 
 _pack = msgspec.msgpack.Encoder().encode
-
-
-class _Names(msgspec.Struct):
-    """What a look-up row says of a message, whichever it is."""
-
-    member: str | None = None
-    program: str = ""
-    recipient: str | None = None
-    target: str | None = None
-    sender: str | None = None
-    reference: str = ""
-    original: str = ""
-    hold: str = ""
+# As `ledger.codec.encode`, many at a time. No line break stands within canonical JSON.
+_encode_lines = msgspec.json.Encoder().encode_lines
 
 
 class FoldApart:
@@ -101,24 +89,10 @@ class FoldApart:
                 self._store.fold.fold(size=size, changes=changes, lookups=recent.rows)
                 return
             self._socket = self._start()
-        data = _pack(
-            _Job(
-                size=size,
-                changes=encode(changes),
-                system=[
-                    (block.first, [encode(message) for message in block.system])
-                    for block, _ in recent.blocks
-                    if block.system
-                ],
-                transactions=[
-                    (answer.index, transaction.header_bytes, list(transaction.message_bytes))
-                    for block, transactions in recent.blocks
-                    for transaction, answer in list_taken(block, transactions)
-                ],
-            )
-        )
+        data = _pack(_Job(size, list(_list_parts(changes)), recent.brought))
         try:
-            self._socket.sendall(len(data).to_bytes(_LENGTH_BYTES, "big") + data)
+            self._socket.sendall(len(data).to_bytes(_LENGTH_BYTES, "big"))
+            self._socket.sendall(data)
             answer = self._socket.recv(1)
         except OSError as error:
             raise InvariantBroken("FOLD_WRITER_LOST", reason=str(error)) from None
@@ -130,6 +104,15 @@ class FoldApart:
         if self._socket is not None and self._process is not None:
             self._socket.close()
             self._process.join(timeout=30)
+
+
+def _list_parts(changes: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, list[str], bytes]]:
+    """The changes in parts: while one is encoded, nobody else in this process can do anything."""
+    for table, records in changes.items():
+        keys, values = list(records), list(records.values())
+        for start in range(0, len(keys), _PART_RECORDS):
+            end = start + _PART_RECORDS
+            yield table, keys[start:end], _encode_lines(values[start:end])
 
 
 def _hang_up(line: socket.socket) -> None:
@@ -144,8 +127,6 @@ def _write_for(asker: socket.socket, path: Path, claim: int) -> None:
         signal.signal(number, signal.SIG_IGN)
     # What a fold is made of holds no cycles, and is let go as soon as it is written.
     gc.disable()
-    # The node has read the messages already: here only the names count.
-    names = msgspec.json.Decoder(_Names)
     jobs = msgspec.msgpack.Decoder(_Job)
     store = open_views(path, CURRENT)
     store.hold_claim(claim)
@@ -156,25 +137,22 @@ def _write_for(asker: socket.socket, path: Path, claim: int) -> None:
                 return
             job = jobs.decode(data)
             rows = LookupRows()
-            for first, did in job.system:
-                rows.add_system(first, [names.decode(message) for message in did])
-            for index, header, sent in job.transactions:
-                rows.add_transaction(
-                    index,
-                    msgspec.json.decode(header, type=Header),
-                    [names.decode(message) for message in sent],
-                )
+            for brought in job.brought:
+                rows.add(brought)
             store.fold(size=job.size, changes=_read_changes(job.changes, store), lookups=rows)
             asker.sendall(_DONE)
 
 
-def _read_changes(data: bytes, store: FoldStore) -> dict[str, dict[str, Any]]:
+def _read_changes(packed: list[tuple[str, list[str], bytes]], store: FoldStore) -> dict[str, dict[str, Any]]:
     """The records as they will be stored; those that the sweep looks into, as records."""
     changes: dict[str, dict[str, Any]] = {}
-    for table, records in msgspec.json.decode(data, type=dict[str, dict[str, Raw]]).items():
-        is_read = table in _READ_BY_THE_SWEEP
-        changes[table] = {
-            key: None if data == _NOTHING else store.decode(table, data) if is_read else data
-            for key, data in zip(records, map(bytes, records.values()), strict=True)
-        }
+    for table, keys, lines in packed:
+        written: list[Any] = lines.split(b"\n")
+        # A break ends each line, also the last.
+        written.pop()
+        if _NOTHING in written:
+            written = [None if record == _NOTHING else record for record in written]
+        if table in _READ_BY_THE_SWEEP:
+            written = [None if record is None else store.decode(table, record) for record in written]
+        changes.setdefault(table, {}).update(zip(keys, written, strict=True))
     return changes

@@ -16,7 +16,7 @@ from ledger.state import Changes, State
 from node.storage.lookups import RecentBlocks
 from node.storage.store import Store
 
-FOLD_RECORDS_MAX: Final = 60_000
+FOLD_RECORDS_MAX: Final = 100_000
 """With so many changed records a fold is due, however busy the node is.
 
 It bounds what a start re-executes.

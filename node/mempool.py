@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from time import monotonic
 from typing import Final, NamedTuple
 
 from ledger.errors import Refused
@@ -27,6 +28,8 @@ class Waiting(NamedTuple):
 
     transaction: Transaction
     future: Future[Taken]
+    since: float
+    """When it came, by a clock that only goes forward."""
 
 
 class Mempool:
@@ -59,7 +62,7 @@ class Mempool:
             if len(self._waiting) >= TRANSACTIONS_MAX or self._messages + header.count > MESSAGES_MAX:
                 raise Refused("BUSY", waiting=len(self._waiting))
             self._charge(header.sender, header.count)
-            waiting = Waiting(transaction, Future())
+            waiting = Waiting(transaction, Future(), monotonic())
             # Running, so it cannot be cancelled: whoever gives up takes the answer from nobody who asked
             # the same, and the engine never meets a future that is done already.
             waiting.future.set_running_or_notify_cancel()
@@ -125,6 +128,13 @@ class Mempool:
     def is_closed(self) -> bool:
         """Whether nothing more is taken in."""
         return self._closed is not None
+
+    @property
+    def waited_seconds(self) -> float:
+        """How long the one that came first has waited for its answer; 0 where nobody waits."""
+        with self._condition:
+            first = [next(iter(pool.values())).since for pool in (self._waiting, self._in_block) if pool]
+        return monotonic() - min(first) if first else 0.0
 
     @property
     def in_hand(self) -> list[Waiting]:

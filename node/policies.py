@@ -11,53 +11,38 @@ verify the rest by themselves (`ledger.policy_chain`).
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
-import msgspec
-
-from contracts.mechanics.governance_records import PROPOSAL, TRUST, ProposalRecord, TrustPolicy
+from contracts.mechanics.governance_records import TRUST, TrustPolicy
 from contracts.mechanics.log_keys import find_epoch
-from contracts.messages import SystemMessage
-from contracts.messages.actions import SetTrustPolicy
-from contracts.messages.governance import Enact
 from ledger.codec import to_base64url
-from ledger.errors import InvariantBroken, Unverified
+from ledger.enactments import Enacted, Enactments
+from ledger.errors import Unverified
 from ledger.executor import Head
 from ledger.genesis import Origin
-from ledger.leaves import SYSTEM_DECODER, SYSTEM_START
-from ledger.log.note import parse_checkpoint, split_note
+from ledger.log.note import encode_vkey, parse_checkpoint, split_note
 from ledger.log.policy import Policy, parse_policy
-from ledger.outcome import OK, Outcome
-from ledger.policy_chain import PolicyChain, PolicyStep, ProvenLeaf
-from node.audit.verify import derive_policy
-from node.proving import prove_leaves
+from ledger.policy_chain import PolicyChain, derive_policy
+from ledger.policy_steps import PolicyStep, ProvenLeaf
+from node.enacted import Places, take_records
+from node.proving import Tiles, prove_leaves
 from node.storage.atomic import read_file, replace_file
 
 POLICIES_FOLDER: Final = "policies"
-_MESSAGE: Final = msgspec.json.Decoder(SystemMessage)
-_OUTCOME: Final = msgspec.json.Decoder(Outcome)
 
 
-class Enacted(NamedTuple):
-    """A policy that was voted for, and where the log says so."""
+class Proving(Tiles, Protocol):
+    """Where leaves are read and proven."""
 
-    epoch: int
-    height: int
-    text: str
-    action: int
-    """Which of the proposal's actions sets it."""
-    propose: int
-    """Index of the entry that proposed it."""
-    enact: int
-    """Index of the entry that enacted it."""
-    block: int
-    """Index of the block leaf that closes over the enactment."""
+    def read_leaves(self, first: int, end: int) -> list[bytes]:
+        """The leaves [first, end)."""
+        ...
 
 
-class Ledger(Protocol):
+class Ledger(Proving, Protocol):
     """What is asked of a core."""
 
     chain: str
@@ -81,22 +66,28 @@ class Ledger(Protocol):
         """Every record of a small table, in key order."""
         ...
 
-    def read_leaves(self, first: int, end: int) -> list[bytes]:
-        """The leaves [first, end)."""
-        ...
-
     def find_block(self, index: int) -> tuple[int, int, int] | None:
         """Index of the block leaf that closes a leaf's block, its height and time; or None."""
         ...
 
-    def read_tile(self, level: int, index: int, width: int) -> bytes | None:
-        """A hash tile, full or partial, or None beyond the checkpoint."""
-        ...
+
+def name_note(epoch: int) -> str:
+    """The file of the checkpoint that hands over to this epoch."""
+    return f"{epoch:08d}.note"
 
 
 def list_texts(ledger: Ledger) -> list[TrustPolicy]:
-    """The policies that were enacted, in order: epoch 1 first."""
-    return [record for _, record in ledger.list_records(TRUST)]
+    """The policies that were enacted below the head that is shown, in order: epoch 1 first."""
+    height = ledger.head.height
+    return [record for _, record in ledger.list_records(TRUST) if record.height <= height]
+
+
+def list_vkeys(ledger: Ledger, first: Policy) -> list[str]:
+    """The verifier keys of the log that the policy of its newest checkpoint lists; ``first`` is epoch 0's."""
+    records = list_texts(ledger)
+    epoch = find_epoch(records, ledger.head.height)
+    policy = parse_policy(records[epoch - 1].policy.encode()) if epoch else first
+    return [encode_vkey(log.key) for log in policy.logs if log.key.name == ledger.chain]
 
 
 def find_epoch_of(ledger: Ledger, note: str) -> int:
@@ -115,13 +106,17 @@ class PolicyKeeper:
         self._ledger = ledger
         self._folder: Path | None = None
         self._lock = threading.RLock()
-        self._enacted: list[Enacted] = []
-        self._chain = PolicyChain(derive_policy(ledger.origin), chain=ledger.chain)
+        self._enacted = Enactments()
+        self._chain = PolicyChain.of_origin(ledger.origin)
         self._witnessed: str | None = None
 
     def keep_in(self, directory: Path) -> None:
         """What hands over is kept in this data directory, and what was kept is known."""
         self._folder = directory / POLICIES_FOLDER
+        with self._lock:
+            # At once: where the log's key has changed, the next block's checkpoint hands over to nothing.
+            for step in self.list_steps():
+                self._keep(step.epoch, step.checkpoint)
 
     @property
     def newest(self) -> int:
@@ -142,12 +137,21 @@ class PolicyKeeper:
         return parse_policy(records[epoch - 1].policy.encode())
 
     def list_enacted(self) -> list[Enacted]:
-        """Every policy that was enacted, and where."""
+        """Every policy that was enacted, and where: epoch 1 first."""
         with self._lock:
             records = list_texts(self._ledger)
-            while len(self._enacted) < len(records):
-                self._enacted += self._find(records, len(self._enacted))
-            return list(self._enacted)
+            fresh = records[len(self._enacted.found) :]
+            if fresh:
+                ledger = self._ledger
+                places = Places(
+                    origin=ledger.origin,
+                    size=ledger.head.size,
+                    read_leaves=ledger.read_leaves,
+                    find_block=ledger.find_block,
+                    get_record=ledger.get_record,
+                )
+                take_records(self._enacted, places, fresh)
+            return list(self._enacted.found)
 
     def list_steps(self) -> list[PolicyStep]:
         """The steps to each epoch for which a checkpoint that hands over is known; no gap before the last."""
@@ -156,6 +160,16 @@ class PolicyKeeper:
                 if not self._take_step(enacted):
                     break
             return list(self._chain.steps)
+
+    def offer(self, checkpoint: str) -> bool:
+        """Whether this checkpoint hands over to the next policy that was enacted, which is known then."""
+        with self._lock:
+            epoch = len(self.list_steps()) + 1
+            for enacted in self.list_enacted()[epoch - 1 : epoch]:
+                if extend(self._chain, self._ledger, enacted, [checkpoint]) is not None:
+                    self._keep(epoch, checkpoint)
+                    return True
+            return False
 
     def note(self, checkpoint: str) -> None:
         """A checkpoint has gathered cosignatures: it may be what was waited for."""
@@ -175,50 +189,42 @@ class PolicyKeeper:
         return self._witnessed
 
     def _take_step(self, enacted: Enacted) -> bool:
-        kept = self._get_path(enacted.epoch)
-        stored = None if kept is None else read_file(kept)
+        epoch = self._chain.newest.epoch + 1
+        path = self._get_path(epoch)
+        stored = None if path is None else read_file(path)
         candidates = [None if stored is None else stored.decode(), self._ledger.checkpoint, self._witnessed]
-        for note in candidates:
-            if note is None or _read_size(note) <= enacted.block or not self._accept(enacted, note):
-                continue
-            if kept is not None and stored is None:
-                kept.parent.mkdir(mode=0o700, exist_ok=True)
-                replace_file(kept, note.encode())
-            return True
-        return False
+        note = extend(self._chain, self._ledger, enacted, [each for each in candidates if each is not None])
+        if note is not None:
+            self._keep(epoch, note)
+        return note is not None
 
-    def _accept(self, enacted: Enacted, note: str) -> bool:
-        """Whether this checkpoint hands over to the policy, which is then known."""
-        with suppress(Unverified):
-            self._chain.accept(make_step(self._ledger, enacted, note))
-        return self._chain.newest.epoch == enacted.epoch
+    def _keep(self, epoch: int, note: str) -> None:
+        path = self._get_path(epoch)
+        if path is not None and not path.exists():
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            replace_file(path, note.encode())
 
     def _get_path(self, epoch: int) -> Path | None:
-        return None if self._folder is None else self._folder / f"{epoch:08d}.note"
-
-    def _find(self, records: Sequence[TrustPolicy], known: int) -> list[Enacted]:
-        """All policies of the block that enacted the first one that is not known."""
-        height = records[known].height
-        last, enactments = find_enactments(self._ledger, height)
-        found: list[Enacted] = []
-        for index, proposal in enactments:
-            record: ProposalRecord = self._ledger.get_record(PROPOSAL, proposal)
-            for number, action in enumerate(record.actions):
-                if isinstance(action, SetTrustPolicy):
-                    epoch = known + len(found) + 1
-                    found.append(Enacted(epoch, height, action.policy, number, record.index, index, last))
-        expected = [each.policy for each in records[known:] if each.height == height]
-        if [each.text for each in found] != expected:
-            raise InvariantBroken("POLICY_NOT_ENACTED", height=height, found=len(found))
-        return found
+        return None if self._folder is None else self._folder / name_note(epoch)
 
 
-def make_step(ledger: Ledger, enacted: Enacted, note: str) -> PolicyStep:
+def extend(chain: PolicyChain, log: Proving, enacted: Enacted, notes: Iterable[str]) -> str | None:
+    """The first of these notes that hands over to the policy, which the chain then knows; or None."""
+    epoch = chain.newest.epoch + 1
+    for note in notes:
+        if _read_size(note) > enacted.block:
+            with suppress(Unverified):
+                chain.accept(make_step(log, enacted, note, epoch=epoch))
+                return note
+    return None
+
+
+def make_step(log: Proving, enacted: Enacted, note: str, *, epoch: int) -> PolicyStep:
     """The step to this epoch, under a checkpoint that is no smaller than the block of its enactment."""
     places = (enacted.propose, enacted.enact, enacted.block)
-    proofs = prove_leaves(ledger, places, size=_read_size(note))
+    proofs = prove_leaves(log, places, size=_read_size(note))
     propose, enact, block = (
-        ProvenLeaf(index, ledger.read_leaves(index, index + 1)[0].decode(), [*map(to_base64url, proof)])
+        ProvenLeaf(index, log.read_leaves(index, index + 1)[0].decode(), [*map(to_base64url, proof)])
         for index, proof in zip(places, proofs, strict=True)
     )
     return PolicyStep(
@@ -226,43 +232,9 @@ def make_step(ledger: Ledger, enacted: Enacted, note: str) -> PolicyStep:
         block=block,
         checkpoint=note,
         enact=enact,
-        epoch=enacted.epoch,
+        epoch=epoch,
         propose=propose,
     )
-
-
-def find_enactments(ledger: Ledger, height: int) -> tuple[int, list[tuple[int, str]]]:
-    """The index of this height's block leaf; index and proposal of each enactment that succeeded in it."""
-    last = _find_block(ledger, height)
-    first = _find_block(ledger, height - 1) + 1 if height > 1 else len(ledger.origin.leaves)
-    found: list[tuple[int, str]] = []
-    for index in range(first, last):
-        (leaf,) = ledger.read_leaves(index, index + 1)
-        # Enactments stand before everything else of their block.
-        if not leaf.startswith(SYSTEM_START):
-            break
-        entry = SYSTEM_DECODER.decode(leaf)
-        message = _MESSAGE.decode(entry.message)
-        if isinstance(message, Enact) and _OUTCOME.decode(entry.outcome).code == OK:
-            found.append((index, message.proposal))
-    return last, found
-
-
-def _find_block(ledger: Ledger, height: int) -> int:
-    """The index of the block leaf of this height, which the head has reached."""
-    low, high = len(ledger.origin.leaves), ledger.head.size - 1
-    while low <= high:
-        middle = (low + high) // 2
-        block = ledger.find_block(middle)
-        if block is None:
-            break
-        if block[1] == height:
-            return block[0]
-        if block[1] < height:
-            low = block[0] + 1
-        else:
-            high = middle - 1
-    raise InvariantBroken("BLOCK_MISSING", height=height)
 
 
 def _read_size(note: str) -> int:

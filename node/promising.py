@@ -23,7 +23,7 @@ from ledger.errors import Refused
 from ledger.executor import Head
 from ledger.genesis import Origin
 from ledger.keys import Signer
-from ledger.promise import Absence, Promise, sign_absence, sign_promise
+from ledger.promise import PROMISE_MILLIS_MAX, Absence, Promise, sign_absence, sign_promise
 from ledger.transaction import TransactionDecoder
 from node.answers import Taken
 from node.storage.atomic import read_file, replace_file
@@ -32,8 +32,6 @@ log = structlog.get_logger()
 PROMISED_FOLDER: Final = "promised"
 _AGAIN: Final = frozenset({"BUSY", "STOPPING", "STORAGE_LOW"})
 """Refused for now: it is still promised, and the next start takes it up."""
-PROMISE_MILLIS: Final = 60_000
-"""So long a promise leaves at the most; a transaction that expires sooner leaves less."""
 
 
 class Intake(Protocol):
@@ -104,7 +102,7 @@ class Promiser:
             path = self._folder / f"{sha256(data).hex()}.json"
             replace_file(path, data)
             future.add_done_callback(_make_remover(path))
-        return sign_promise(header, by=min(now + PROMISE_MILLIS, header.not_after), signer=self._signer)
+        return sign_promise(header, by=min(now + PROMISE_MILLIS_MAX, header.not_after), signer=self._signer)
 
     def state_absence(self, sender: str, transaction_id: str) -> Absence:
         """There is no such transaction in the log as it stands. Raises `Refused` ``NOT_FOUND``."""

@@ -6,11 +6,13 @@ Nothing here knows what is served.
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
+from typing import Final
 
 import structlog
 import uvicorn
@@ -18,6 +20,8 @@ import uvicorn
 from ledger.errors import CommonpointError, InvariantBroken
 from node.keystore import Unusable
 from node.link.supervisor import Supervisor
+
+_TICK_SECONDS: Final = 0.25
 
 log = structlog.get_logger()
 
@@ -42,6 +46,12 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._announce()
+
+    async def main_loop(self) -> None:
+        """Until it is told to end. Looks less often than uvicorn's own: a node that rests should rest."""
+        # At 0 a tick also sets the date that answers carry. A signal sets a flag, and so can no event.
+        while not await self.on_tick(0):  # noqa: ASYNC110
+            await asyncio.sleep(_TICK_SECONDS)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Submissions that wait are answered and streams ended first, so that every request can end."""

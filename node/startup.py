@@ -12,7 +12,7 @@ Intake opens only after all of it. No step repairs anything silently.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -21,22 +21,24 @@ from typing import Any, TypeVar
 import structlog
 
 from contracts.mechanics.governance_records import TRUST
-from contracts.mechanics.log_keys import list_log_keys
+from contracts.mechanics.log_keys import find_log_keys, list_policies
 from contracts.rulebook import RULEBOOKS
 from ledger.codec import to_base64url
-from ledger.errors import InvariantBroken
+from ledger.errors import InvariantBroken, Unverified
 from ledger.executor import Executor, Head, apply_genesis, get_fleeting_tables, get_resident_tables
 from ledger.genesis import Origin, read_genesis
 from ledger.keys import SignatureJudge, Signer
 from ledger.log import merkle
-from ledger.log.note import VerifierKey, open_note, parse_checkpoint
+from ledger.log.note import VerifierKey, open_note, parse_checkpoint, split_note
 from ledger.log.tiles import TILE_WIDTH, HashTree
+from ledger.policy_chain import PolicyChain
 from ledger.rule import Rulebook
 from ledger.state import State
 from ledger.versions import pick_rulebook
 from node.audit.replay import Replay
 from node.chain import ChainKeeper, Step
 from node.checking import CheckerProcess
+from node.enacted import Places, learn_policies
 from node.fold_process import FoldApart
 from node.folding import FoldWriter
 from node.storage.lookups import LookupRows
@@ -44,8 +46,10 @@ from node.storage.place import Place
 from node.storage.store import Store, open_store
 
 log = structlog.get_logger()
-CheckHead = Callable[[int, Callable[[int], bytes]], None]
-"""Raises where a log of this size, with these roots, must not be signed over."""
+CheckHead = Callable[[int, Callable[[int], bytes], Sequence[str]], None]
+"""Raises where a log of this size, with these roots, must not be signed over; told with the policies that it
+has enacted, as far as the last fold knows them.
+"""
 _Chain = TypeVar("_Chain", bound=ChainKeeper)
 
 
@@ -57,11 +61,14 @@ def open_chain(
     on_step: Step = lambda _step: None,
     is_apart: bool = False,
     is_warm: bool = False,
-    check_head: CheckHead = lambda _size, _compute_root: None,
+    check_head: CheckHead = lambda *_told: None,
+    make_chain: Callable[..., ChainKeeper] = ChainKeeper,
+    is_certified: bool = False,
 ) -> ChainKeeper:
     """The chain that is kept there, made from ``genesis`` where there is none; with ``is_apart`` members'
     signatures are checked and folds written in processes of their own, which begin with the first work that
-    is worth it, or at once where ``is_warm``.
+    is worth it, or at once where ``is_warm``. ``is_certified`` where others have agreed to the root after
+    each block, and an engine asks this node for it before the next.
 
     Raises `InvalidBlock`, `InvariantBroken` or `Unverified` where log, checkpoint and re-execution do not
     agree.
@@ -79,13 +86,15 @@ def open_chain(
                 judge.warm_up()
         if is_apart and isinstance(place, Path):
             make_writer = partial(FoldApart, store, place, is_warm=is_warm)
-        chain = load_chain(
+        chain = load_chain_as(
+            make_chain,
             store,
             origin=origin,
             signer=signer,
             on_step=on_step,
             judge=judge,
             make_writer=make_writer,
+            is_certified=is_certified,
             check_head=check_head,
         )
         undo.callback(chain.close)
@@ -110,11 +119,14 @@ def load_chain_as(
     judge: SignatureJudge | None = None,
     make_writer: Callable[[int], FoldWriter] | None = None,
     vouched_size: int = 0,
-    check_head: CheckHead = lambda _size, _compute_root: None,
+    is_certified: bool = False,
+    check_head: CheckHead = lambda *_told: None,
 ) -> _Chain:
     """The chain in this store, ready to go on; ``vouched_size`` leaves are vouched for by another checkpoint
-    than the stored one. Raises `InvalidBlock` or `InvariantBroken` where it does not hold together, or goes
-    on under a version of the rules that this program does not know.
+    than the stored one; or, where it ``is_certified`` and this node's key may not sign, all by others.
+
+    Raises `InvalidBlock` or `InvariantBroken` where it does not hold together, or goes on under a version of
+    the rules that this program does not know.
     """
     rulebook = pick_rulebook(rulebooks, origin.settings.rulebook, height=1)
     # Before anything folded is read: an earlier process that died may have left a writer behind.
@@ -139,15 +151,16 @@ def load_chain_as(
         apply_genesis(state, origin, rulebook)
         store.fold.fold(size=len(origin.leaves), changes=state.commit().records, lookups=LookupRows())
     executor = Executor(state=state, origin=origin, rulebooks=rulebooks, judge=judge)
+    # Without views a later policy is not known yet. Whether this node's own key may sign is judged once the
+    # log is executed (`ChainKeeper.check_signer`).
+    records = [record for _, record in state.list_remembered(TRUST)]
+    if is_certified and signer.public not in find_log_keys(records, origin, height=executor.head.height):
+        vouched_size = store.log.size
     signed_size = max(note[0] if note else len(origin.leaves), vouched_size)
     _check_fold(store, executor.head, origin, signed_size=signed_size)
     tree = _restore_tree(store)
     if note:
-        records = [record for _, record in state.list_remembered(TRUST)]
-        # Without views a later policy is not known yet. Whether this node's own key may sign is judged once
-        # the log is executed (`ChainKeeper.check_signer`).
-        keys = list_log_keys(records, origin) | {signer.public}
-        _check_note(note[1], tree=tree, origin=origin, keys=keys)
+        _check_note(note[1], tree=tree, origin=origin)
     _check_unsigned(store, tree, first=note[0] if note else 0)
     chain = make_chain(
         store=store,
@@ -160,8 +173,8 @@ def load_chain_as(
         writer=make_writer(claim) if make_writer is not None else None,
     )
     # Before anything is signed.
-    check_head(tree.size, chain.compute_root)
-    _replay_tail(chain)
+    check_head(tree.size, chain.compute_root, [record.policy for record in records])
+    _replay_tail(chain, note=note[1] if note else None, own=signer.public)
     return chain
 
 
@@ -194,15 +207,40 @@ def _restore_tree(store: Store) -> HashTree:
     )
 
 
-def _check_note(text: str, *, tree: HashTree, origin: Origin, keys: Iterable[bytes]) -> None:
+def _check_note(text: str, *, tree: HashTree, origin: Origin) -> None:
     """The stored checkpoint is this log's and the tree has its root at its size."""
-    opened = open_note(text, [VerifierKey.for_log(origin.chain, key) for key in keys])
-    checkpoint = parse_checkpoint(opened.body)
+    checkpoint = parse_checkpoint(split_note(text)[0])
     root = merkle.compute_subtree_root(first=0, end=checkpoint.size, node=tree.node)
     if checkpoint.origin != origin.chain or root != checkpoint.root:
         raise InvariantBroken(
             "CHECKPOINT_DIFFERS", size=checkpoint.size, expected=checkpoint.root.hex(), found=root.hex()
         )
+
+
+def learn_own_policies(chain: ChainKeeper) -> PolicyChain:
+    """Every policy that the chain has enacted, as far as it is executed."""
+    places = Places(
+        origin=chain.origin,
+        size=chain.executor.head.size,
+        read_leaves=chain.store.log.read_leaves,
+        find_block=chain.store.log.find_block,
+        get_record=chain.reader.get,
+    )
+    return learn_policies(chain.origin, places, list_policies(chain.reader))
+
+
+def _check_note_signer(chain: ChainKeeper, text: str, *, own: bytes) -> None:
+    """The stored checkpoint is this node's own, or signed by a key that could sign for its tree.
+
+    Raises `Unverified`. Before the log is executed nobody knows which keys those are: views may be gone, and
+    keys have changed.
+    """
+    try:
+        open_note(text, [VerifierKey.for_log(chain.origin.chain, own)])
+    except Unverified as error:
+        if error.code != "NOTE_UNSIGNED":
+            raise
+        learn_own_policies(chain).verify_signed(text)
 
 
 def _check_unsigned(store: Store, tree: HashTree, *, first: int) -> None:
@@ -215,8 +253,8 @@ def _check_unsigned(store: Store, tree: HashTree, *, first: int) -> None:
             )
 
 
-def _replay_tail(chain: ChainKeeper) -> None:
-    """Re-execute what was durable and not folded yet."""
+def _replay_tail(chain: ChainKeeper, *, note: str | None, own: bytes) -> None:
+    """Re-execute what was durable and not folded yet, and sign it."""
     store = chain.store
     first = chain.executor.head.size
     replay = Replay.resume(_read_from(store, first), origin=chain.origin, executor=chain.executor)
@@ -224,6 +262,8 @@ def _replay_tail(chain: ChainKeeper) -> None:
         chain.take_up(block.executed, block.recorded.transactions, block.changes)
         chain.check_rulebook()
         chain.fold_if_due()
+    if note is not None:
+        _check_note_signer(chain, note, own=own)
     chain.show_head()
     if chain.head.size > first:
         log.info("re-executed the log after the last fold", leaves=chain.head.size - first)

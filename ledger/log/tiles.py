@@ -107,7 +107,7 @@ def encode_bundle(leaves: Sequence[bytes]) -> bytes:
 
 
 def decode_bundle(data: bytes) -> list[bytes]:
-    """The leaves of a bundle, which must end where its last leaf ends.
+    """The leaves of a bundle, which must end where its last leaf ends and hold no more than a tile has.
 
     Raises `Unverified` ``BUNDLE_MALFORMED``.
     """
@@ -116,7 +116,8 @@ def decode_bundle(data: bytes) -> list[bytes]:
     while position < end:
         begin = position + 2
         position = begin + int.from_bytes(data[position:begin], "big")
-        if begin > end or position > end:
+        # The bound comes first: sixteen million bytes may say that they are eight million empty leaves.
+        if len(leaves) == TILE_WIDTH or begin > end or position > end:
             raise Unverified("BUNDLE_MALFORMED", leaves=len(leaves), bytes=end)
         leaves.append(data[begin:position])
     return leaves

@@ -14,12 +14,12 @@ from contextlib import suppress
 import msgspec
 
 from ledger.evidence import choose_proof_from
-from ledger.policy_chain import PolicyStep
+from ledger.policy_steps import PolicyStep
+from merchant_sdk.claims import ConsistencyAnswer
 from merchant_sdk.contradictions import LogContradiction, read_size, write_evidence
 from merchant_sdk.errors import NotSent, RefusedByNode, Unverified
 from merchant_sdk.origins import read_policies
 from merchant_sdk.transport import Transport
-from merchant_sdk.trust import ConsistencyAnswer
 
 _ANSWER = msgspec.json.Decoder(ConsistencyAnswer)
 

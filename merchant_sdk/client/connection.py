@@ -12,29 +12,31 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from functools import partial
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from msgspec import structs
 
 from ledger.genesis import Origin
 from ledger.log.policy import Policy
-from ledger.policy_chain import PolicyStep
+from ledger.policy_chain import derive_policy
+from ledger.policy_steps import PolicyStep
 from merchant_sdk.client.core import Core
 from merchant_sdk.client.dating import Dates, get_date
 from merchant_sdk.client.grouping import Grouping
 from merchant_sdk.client.meeting import Meeting
 from merchant_sdk.client.orders import Orders
+from merchant_sdk.client.promising import PromiseDesk
 from merchant_sdk.client.queueing import tell_what_waits
 from merchant_sdk.client.reading import Reader
 from merchant_sdk.client.recalling import Recall
+from merchant_sdk.client.receipts import Receipts
 from merchant_sdk.client.settling import Settler
 from merchant_sdk.client.streaming import stream
 from merchant_sdk.client.submission import Submitter
-from merchant_sdk.errors import CommonpointError, ConfigurationError, NotSent, RefusedByNode, Unverified
+from merchant_sdk.errors import CommonpointError, ConfigurationError, NotSent, RefusedByNode
 from merchant_sdk.order_names import get_name
-from merchant_sdk.origins import make_policy, read_receipt_of
+from merchant_sdk.origins import compute_anchor, read_stored_steps
 from merchant_sdk.outbox import Outbox
-from merchant_sdk.receipt import Receipt
 from merchant_sdk.requests import check_message, get_reference
 from merchant_sdk.results import Committed, Resent
 from merchant_sdk.settings import Settings
@@ -43,10 +45,9 @@ from merchant_sdk.transport import Transport
 from merchant_sdk.trust import Trust
 
 R = TypeVar("R")
-WITNESS_POLL_SECONDS: Final = 0.5
 
 
-class Connection(Generic[R]):
+class Connection(Receipts, Generic[R]):
     """Everything behind the verbs. Belongs to one event loop."""
 
     def __init__(
@@ -59,8 +60,11 @@ class Connection(Generic[R]):
         grouping: Grouping,
         program: str | None,
         wait_with: Callable[[int, float], Any],
+        promise_seconds: float | None = None,
     ) -> None:
         self._wait_with = wait_with
+        self._promise_seconds = promise_seconds
+        self._promises: PromiseDesk | None = None
         self.core = core
         self.outbox = outbox
         self.recall = Recall[R](outbox, core.participant)
@@ -73,7 +77,9 @@ class Connection(Generic[R]):
         tokens = TokenKeeper(subject=subject, signer=signer, chain=core.chain)
         self.reader = Reader(transport, tokens)
         transport.authorize = lambda url: tokens.get_at(transport, url)
-        self._meeting = Meeting(transport, outbox=outbox, chain=core.chain, begin=self._begin)
+        self._meeting = Meeting(
+            transport, outbox=outbox, chain=core.chain, load_steps=self._load_steps, begin=self._begin
+        )
         transport.greet = self._meeting.greet
         self._opening = asyncio.Lock()
         self._is_closing = False
@@ -108,6 +114,11 @@ class Connection(Generic[R]):
         if self._is_closing:
             raise ConfigurationError("this merchant is closed")
 
+    def _load_steps(self, origin: Origin) -> list[PolicyStep]:
+        """The policies that were accepted before this start. Raises `Unverified` where they do not read."""
+        anchor = compute_anchor(self._settings.policy or derive_policy(origin))
+        return read_stored_steps(self.outbox.load_steps(origin.chain, anchor=anchor))
+
     def _begin(self, origin: Origin, time: int, steps: Sequence[PolicyStep]) -> Submitter[R]:
         """The first node was met, whose genesis is the pinned chain's."""
         if self._submitter is None:
@@ -117,7 +128,7 @@ class Connection(Generic[R]):
                 self._transport.wait_for_answers()
             trust = Trust(
                 origin=origin,
-                policy=given or make_policy(origin),
+                policy=given or derive_policy(origin),
                 note=self.outbox.load_note(self.core.chain),
                 steps=steps,
                 is_strict=given is not None,
@@ -128,13 +139,29 @@ class Connection(Generic[R]):
                 reader=self.reader,
                 outbox=self.outbox,
                 trust=trust,
+                anchor=compute_anchor(given or derive_policy(origin)),
             )
+            self._promises = PromiseDesk(
+                self._submitter,
+                transport=self._transport,
+                reader=self.reader,
+                after_seconds=self._promise_seconds,
+            )
+            if self._promise_seconds is not None:
+                self._submitter.promiser = self._promises
         return self._submitter
 
     def _get_submitter(self) -> Submitter[R]:
         if self._submitter is None:
             raise ConfigurationError("no node was met yet")
         return self._submitter
+
+    async def open_promises(self) -> PromiseDesk:
+        """Who asks for intake promises and checks them."""
+        await self.open()
+        if self._promises is None:
+            raise ConfigurationError("no node was met yet")
+        return self._promises
 
     async def get_policy(self) -> Policy:
         """The policy that judges checkpoints."""
@@ -213,39 +240,6 @@ class Connection(Generic[R]):
         except (NotSent, RefusedByNode) as error:
             return await tell_what_waits(self.outbox, self.core.participant, error)
         return await settler.flush()
-
-    async def fetch_receipt(self, index: int, *, is_witnessed: bool = False) -> Receipt:
-        """A verified receipt, of the history we trust; with enough cosignatures where that is asked for.
-
-        Else the log's signature is enough, unless the merchant was given a policy that asks for more.
-        """
-        await self.open()
-        submitter = self._get_submitter()
-        data = await self.reader.get_receipt(index, is_witnessed=is_witnessed)
-        trust = submitter.trust
-        # A policy that this merchant was given is demanded to the letter.
-        is_strict = is_witnessed or (self._settings.policy is not None and trust.epoch == 0)
-        receipt = read_receipt_of(trust.policies, data, is_strict=is_strict, wait_with=self._wait_with)
-        if receipt.index != index:
-            raise Unverified("RECEIPT_OF_ANOTHER_ENTRY", facts={"asked": index, "found": receipt.index})
-        await submitter.accept(receipt.note)
-        return receipt
-
-    async def wait_witnessed(self, index: int, timeout_seconds: float) -> Receipt:
-        """The receipt as soon as enough witnesses have cosigned a tree that holds the entry.
-
-        Raises `RefusedByNode` ``NOT_WITNESSED`` after so long.
-        """
-        clock = asyncio.get_running_loop().time
-        end = clock() + timeout_seconds
-        while True:
-            try:
-                return await self.fetch_receipt(index, is_witnessed=True)
-            except RefusedByNode as refusal:
-                left = end - clock()
-                if refusal.code != "NOT_WITNESSED" or left <= 0:
-                    raise
-            await asyncio.sleep(min(WITNESS_POLL_SECONDS, left))
 
     async def get_program(self) -> str:
         """Our own program, where we have one and no more."""

@@ -25,11 +25,11 @@ from ledger.genesis import Origin
 from ledger.keys import Signer
 from ledger.transaction import Transaction, TransactionDecoder, sign_transaction
 from ledger.values import MESSAGES_MAX, TRANSACTION_BYTES_MAX
+from merchant_sdk.claims import Proven
 from merchant_sdk.errors import ConfigurationError, InvalidRequest, RefusedByNode, Unverified
 from merchant_sdk.records import Pending
 from merchant_sdk.requests import choose_purposes
 from merchant_sdk.results import OUTCOME_DECODER, Committed
-from merchant_sdk.trust import Proven
 
 R = TypeVar("R")
 

@@ -17,7 +17,7 @@ from msgspec import structs
 from ledger.codec import INTEGER_MAX, encode
 from merchant_sdk.client.core import Core
 from merchant_sdk.client.grouping import Call
-from merchant_sdk.client.submission import keep_in
+from merchant_sdk.client.history import keep_in
 from merchant_sdk.errors import ConfigurationError
 from merchant_sdk.outbox import Outbox
 from merchant_sdk.outbox_orders import DATED_MILLIS

@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from ledger.genesis import Origin
-from ledger.policy_chain import PolicyStep
+from ledger.policy_steps import PolicyStep
 from ledger.values import Millis
 from merchant_sdk.client.alarm import ask_policies, keep_finding
 from merchant_sdk.client.submission import Submitter
@@ -51,14 +51,16 @@ class Meeting:
         *,
         outbox: Outbox,
         chain: str,
+        load_steps: Callable[[Origin], Sequence[PolicyStep]],
         begin: Callable[[Origin, int, Sequence[PolicyStep]], Submitter[Any]],
     ) -> None:
         self._transport = transport
         self._outbox = outbox
         self._chain = chain
+        self._load_steps = load_steps
         self._begin = begin
-        self._epoch = 0
-        """The newest policy that was accepted."""
+        self._epoch: int | None = None
+        """The newest policy that was accepted; none before the first node was met."""
         self._shown: dict[str, int] = {}
         """Address → the largest tree it showed us."""
         self._behind: dict[str, str] = {}
@@ -72,10 +74,13 @@ class Meeting:
         async with self._naming(url):
             answer = _decode(await self._transport.request("GET", "/v1/chain", headers={}, at=url))
             origin = read_origin(answer.genesis, chain=self._chain)
-            is_ahead = answer.epoch > self._epoch
-            steps = await ask_policies(self._transport, url) if is_ahead else []
-            submitter = self._begin(origin, answer.time, steps)
-            await submitter.take_policies(steps, url=url, after=self._epoch)
+            # What was accepted before the last start is where we begin, whatever this node says.
+            stored = self._load_steps(origin) if self._epoch is None else []
+            known = len(stored) if self._epoch is None else self._epoch
+            shown = await ask_policies(self._transport, url) if answer.epoch > known else []
+            steps = [step for step in shown if step.epoch > known]
+            submitter = self._begin(origin, answer.time, [*stored, *steps])
+            await submitter.take_policies(steps, url=url, after=known)
             self._epoch = submitter.trust.epoch
             note = _read_text(await self._transport.request("GET", "/checkpoint", headers={}, at=url))
             await self._compare(submitter, note, url)

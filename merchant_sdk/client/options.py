@@ -44,5 +44,9 @@ class Options(TypedDict, total=False):
     """How long a call may wait for company while others are under way."""
     group_messages: int
     """How many calls share a transaction at the most; 1: none does."""
+    promise_seconds: float | None
+    """After so long without an answer, and whenever an outcome is unknown, the operator's signed promise is
+    asked for (`check_promises`); without it only `ask_promises` does.
+    """
     http: httpx2.AsyncBaseTransport | None
     """Another way to carry requests, for tests and sandboxes."""

@@ -26,14 +26,6 @@ PAGE_ENTRIES: Final = 200
 T = TypeVar("T")
 
 
-class ChainAnswer(Struct, frozen=True):
-    """What everybody may know of a chain, as far as the SDK needs it."""
-
-    chain: str
-    genesis: list[str]
-    time: int
-
-
 class _QuoteAnswer(Struct, frozen=True, kw_only=True):
     height: int
     least: int
@@ -114,7 +106,6 @@ class _ProgramsAnswer(Struct, frozen=True):
     programs: list[ProgramRow]
 
 
-_CHAIN: Final = msgspec.json.Decoder(ChainAnswer)
 _QUOTE: Final = msgspec.json.Decoder(_QuoteAnswer)
 _BALANCES: Final = msgspec.json.Decoder(_BalancesAnswer)
 _HISTORY: Final = msgspec.json.Decoder(HistoryPage)
@@ -132,18 +123,6 @@ class Reader:
         self._transport = transport
         self._tokens = tokens
 
-    async def get_chain(self) -> ChainAnswer:
-        """The chain and its genesis leaves."""
-        return read_answer(await self._get("/v1/chain"), _CHAIN)
-
-    async def get_checkpoint(self) -> str:
-        """The newest signed checkpoint, not yet looked at."""
-        data = await self._get("/checkpoint")
-        try:
-            return data.decode()
-        except UnicodeDecodeError:
-            raise Unverified("ANSWER_MALFORMED", "the checkpoint is not text") from None
-
     async def get_transaction(
         self, sender: str, transaction_id: str, *, digest: str, trusted_size: int
     ) -> Answered:
@@ -152,6 +131,11 @@ class Reader:
         """
         path = f"/v1/transactions/{in_path(sender)}/{in_path(transaction_id)}"
         return await self._ask(path, {"trusted_size": trusted_size, "digest": digest}, of_leader=True)
+
+    async def get_absence(self, sender: str, transaction_id: str) -> Answered:
+        """What the log's key states: there is no such transaction. Not yet looked at. Raises `NotFound`."""
+        path = f"/v1/transactions/{in_path(sender)}/{in_path(transaction_id)}/absence"
+        return await self._ask(path, None, of_leader=True)
 
     async def get_quote(self, *, program: str, series: str, target: str, points: int) -> Quote:
         """What an exchange would bring now."""
@@ -242,9 +226,9 @@ class Reader:
         """An endpoint of ours is changed."""
         await self._change(method, f"/v1/webhooks/{in_path(name)}{action}", body)
 
-    async def get_receipt(self, index: int, *, is_witnessed: bool = False) -> bytes:
+    async def get_receipt(self, index: int, *, is_witnessed: bool = False) -> Answered:
         """A receipt, not yet looked at."""
-        return await self.ask(f"/v1/receipts/{index:d}", {"witnessed": "yes" if is_witnessed else None})
+        return await self._ask(f"/v1/receipts/{index:d}", {"witnessed": "yes" if is_witnessed else None})
 
     async def _get(self, path: str, asked: Mapping[str, Any] | None = None) -> bytes:
         return await self._transport.request("GET", _with_query(path, asked), headers={})

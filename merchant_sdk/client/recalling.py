@@ -17,8 +17,8 @@ from types import TracebackType
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from merchant_sdk.client.core import Signed
+from merchant_sdk.client.history import keep_in
 from merchant_sdk.client.settling import Settler
-from merchant_sdk.client.submission import keep_in
 from merchant_sdk.errors import (
     CommonpointError,
     ConfigurationError,

@@ -15,16 +15,15 @@ How what is open gets settled is `merchant_sdk.client.settling`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from typing import Any, Final, Generic, NoReturn, TypeVar
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final, Generic, NoReturn, Protocol, TypeVar
 
 from ledger.keys import Signer
-from ledger.policy_chain import PolicyStep
-from merchant_sdk.client.alarm import ask_policies, keep_finding
+from merchant_sdk.claims import Answer, Proven
 from merchant_sdk.client.core import Core, Signed
+from merchant_sdk.client.history import History
 from merchant_sdk.client.reading import Reader
-from merchant_sdk.contradictions import LogContradiction
 from merchant_sdk.errors import (
     CommonpointError,
     NotFound,
@@ -35,39 +34,48 @@ from merchant_sdk.errors import (
     Unverified,
 )
 from merchant_sdk.outbox import Outbox
-from merchant_sdk.records import Evidence, Pending, TrustedNote
+from merchant_sdk.records import Pending
 from merchant_sdk.results import Committed
 from merchant_sdk.transport import Answered, Transport
-from merchant_sdk.trust import Answer, Link, Proven, Trust
+from merchant_sdk.trust import Trust
 
 R = TypeVar("R")
-T = TypeVar("T")
-
 _TIME_MAX: Final = 2**52
 """No ledger's clock stands later, whatever a server says."""
 
 
-async def keep_in(outbox: Outbox, act: Callable[..., T], *arguments: Any) -> T:
-    """Do something with the outbox: a file waits for the disk, and that must not hold up the loop."""
-    if outbox.is_durable:
-        return await asyncio.to_thread(act, *arguments)
-    return act(*arguments)
+class Promiser(Protocol):
+    """Who gets a node's signed promise about a transaction."""
+
+    async def hold_soon(self, signed: Signed) -> None:
+        """Once it has waited for a while."""
+        ...
+
+    async def hold(self, signed: Signed) -> None:
+        """Now, as far as a node gives one."""
+        ...
 
 
-class Submitter(Generic[R]):
+class Submitter(History, Generic[R]):
     """Sends the transactions of one participant and believes only what is proven."""
 
     def __init__(
-        self, *, core: Core[R], transport: Transport, reader: Reader, outbox: Outbox, trust: Trust
+        self,
+        *,
+        core: Core[R],
+        transport: Transport,
+        reader: Reader,
+        outbox: Outbox,
+        trust: Trust,
+        anchor: str,
     ) -> None:
-        self.outbox = outbox
+        super().__init__(transport=transport, outbox=outbox, trust=trust, anchor=anchor)
         self.core = core
         self.on_open: Callable[[Signed], None] = lambda _: None
         """Hears of every transaction whose fate is open."""
-        self._transport = transport
+        self.promiser: Promiser | None = None
+        """Who asks for intake promises, where nobody has to say so each time."""
         self._reader = reader
-        self.trust = trust
-        self._trusting = asyncio.Lock()
 
     async def submit(
         self,
@@ -119,9 +127,10 @@ class Submitter(Generic[R]):
         """
         trusted_size = self.trust.trusted_size
         try:
-            answered = await self._transport.send_transaction(
-                signed.pending.data, transaction_id=signed.id, trusted_size=trusted_size
-            )
+            async with self._holding(signed):
+                answered = await self._transport.send_transaction(
+                    signed.pending.data, transaction_id=signed.id, trusted_size=trusted_size
+                )
         except (NotSent, RefusedByNode, Unverified):
             raise
         except BaseException:
@@ -135,11 +144,8 @@ class Submitter(Generic[R]):
         Raises `NotSent` or `RefusedByNode` where it cannot be asked.
         """
         trusted_size = self.trust.trusted_size
-        header = signed.transaction.header
         try:
-            answered = await self._reader.get_transaction(
-                header.sender, header.id, digest=header.digest, trusted_size=trusted_size
-            )
+            answered = await self._ask_for(signed, trusted_size)
         except NotFound:
             return None
         except RefusedByNode as refusal:
@@ -149,14 +155,26 @@ class Submitter(Generic[R]):
             return None
         return await self._believe(signed, answered, trusted_size)
 
-    async def accept(self, note: str, *, url: str | None = None) -> None:
-        """A signed checkpoint belongs to the history we trust; the node at ``url`` has to prove it.
+    async def find(self, signed: Signed) -> list[Committed[R]]:
+        """As `look_up`, and nothing changes in the outbox: what is in somebody's hands stays there.
 
-        Raises `Unverified`, and `NotSent` or `RefusedByNode` where the proof is not to be had.
+        Raises `NotFound`, and `RefusedByNode` ``ID_CONFLICT`` where another transaction has this id.
         """
-        async with self._trusting:
-            await self._follow(note, self.trust.accept(note), url or self._transport.url)
-        await self.keep(self.outbox.save_note, self._get_trusted_note())
+        trusted_size = self.trust.trusted_size
+        answered = await self._ask_for(signed, trusted_size)
+        try:
+            return await self._verify(signed, answered, trusted_size)
+        except Unverified as error:
+            error.transaction_id = signed.id
+            self._transport.distrust(answered.url)
+            await self.keep_evidence(error, answered.url)
+            raise
+
+    async def _ask_for(self, signed: Signed, trusted_size: int) -> Answered:
+        header = signed.transaction.header
+        return await self._reader.get_transaction(
+            header.sender, header.id, digest=header.digest, trusted_size=trusted_size
+        )
 
     async def end(self, signed: Signed, why: str, error: CommonpointError) -> CommonpointError:
         """What to raise: the error, if the transaction was in our hands and is ended; else it is unknown."""
@@ -194,18 +212,6 @@ class Submitter(Generic[R]):
             return False
         return self.core.learn(refusal)
 
-    async def keep(self, act: Callable[..., T], *arguments: Any) -> T:
-        """Do something with the outbox (`keep_in`)."""
-        return await keep_in(self.outbox, act, *arguments)
-
-    async def keep_evidence(self, error: Unverified, url: str) -> None:
-        """Both notes are in the outbox, where the error has two; a contradiction has a file of its own."""
-        if isinstance(error, LogContradiction):
-            await keep_finding(error, self._transport, url=url, outbox=self.outbox.path)
-        if error.evidence:
-            evidence = Evidence(error.code, **error.evidence)
-            await self._try_to_keep(self.outbox.save_evidence, evidence)
-
     async def _store(self, signed: Signed, store: Callable[[Pending], bool]) -> bool:
         try:
             return await self.keep(store, signed.pending)
@@ -234,9 +240,7 @@ class Submitter(Generic[R]):
     async def _believe(self, signed: Signed, answered: Answered, trusted_size: int) -> list[Committed[R]]:
         """The results in the answer, once it has proven itself (the steps of `merchant_sdk.trust`)."""
         try:
-            proven = await self._prove(signed, answered)
-            await self._place(proven.answer, trusted_size, signed, answered.url)
-            results = self.core.read_results(signed, proven)
+            results = await self._verify(signed, answered, trusted_size)
         except Unverified as error:
             error.transaction_id = signed.id
             self._transport.distrust(answered.url)
@@ -253,23 +257,33 @@ class Submitter(Generic[R]):
         )
         return results
 
-    async def take_policies(self, steps: Sequence[PolicyStep], *, url: str, after: int) -> bool:
-        """Whether there are policies behind epoch ``after``: accepted, and of the history we trust."""
-        self.trust.take_policies(steps)
-        for step in steps:
-            if step.epoch > after:
-                await self.accept(step.checkpoint, url=url)
-        return self.trust.epoch > after
+    async def _verify(self, signed: Signed, answered: Answered, trusted_size: int) -> list[Committed[R]]:
+        proven = await self._prove(signed, answered)
+        await self._place(proven.answer, trusted_size, signed, answered.url)
+        return self.core.read_results(signed, proven)
+
+    @asynccontextmanager
+    async def _holding(self, signed: Signed) -> AsyncIterator[None]:
+        """Who waits for long within, or never hears, holds a promise meanwhile, where that is wished for."""
+        if self.promiser is None:
+            yield
+            return
+        asking = asyncio.get_running_loop().create_task(self.promiser.hold_soon(signed))
+        try:
+            yield
+        except UnknownOutcome:
+            await self.promiser.hold(signed)
+            raise
+        finally:
+            asking.cancel()
 
     async def _prove(self, signed: Signed, answered: Answered) -> Proven:
-        url, known = answered.url, self.trust.epoch
+        url = answered.url
         try:
             return self.trust.prove(signed.transaction, answered.data)
         except Unverified as error:
             # The alliance may have decided meanwhile that another key signs.
-            is_signed = error.code != "LOG_SIGNATURE_MISSING"
-            steps = [] if is_signed else await ask_policies(self._transport, url)
-            if not await self.take_policies(steps, url=url, after=known):
+            if error.code != "LOG_SIGNATURE_MISSING" or not await self.learn_policies(url):
                 raise
         return self.trust.prove(signed.transaction, answered.data)
 
@@ -282,19 +296,3 @@ class Submitter(Generic[R]):
             except (NotSent, RefusedByNode) as error:
                 detail = "the answer's place in the history could not be checked"
                 raise UnknownOutcome(signed.id, detail, reason=str(error)) from None
-
-    async def _follow(self, note: str, link: Link | None, url: str) -> None:
-        # Who shows a checkpoint also has to prove it.
-        while link is not None:
-            path = f"/v1/consistency?old={link.old}&new={link.new}"
-            data = await self._transport.request("GET", path, headers={}, at=url)
-            link = self.trust.accept_link(note, link, data)
-
-    async def _try_to_keep(self, act: Callable[..., object], *arguments: Any) -> None:
-        """As `keep`, where what is being told weighs more than that the disk says no."""
-        # The bytes stand in the outbox as before; whoever writes there next is told.
-        with suppress(OutboxError):
-            await self.keep(act, *arguments)
-
-    def _get_trusted_note(self) -> TrustedNote:
-        return TrustedNote(self.trust.chain, self.trust.trusted_size, self.trust.note or "")

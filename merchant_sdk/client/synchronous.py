@@ -21,6 +21,7 @@ from merchant_sdk.client.blocking_earning import BlockingEarning
 from merchant_sdk.client.blocking_enquiries import BlockingEnquiries
 from merchant_sdk.client.blocking_governing import BlockingGoverning
 from merchant_sdk.client.blocking_offline import BlockingOffline
+from merchant_sdk.client.blocking_promises import BlockingPromises
 from merchant_sdk.client.blocking_spending import BlockingSpending
 from merchant_sdk.client.options import Options
 from merchant_sdk.client.verbs import Verbs
@@ -36,6 +37,7 @@ class Merchant(
     BlockingOffline,
     BlockingGoverning,
     BlockingClearing,
+    BlockingPromises,
 ):
     """A participant at the ledger. Any thread may call."""
 

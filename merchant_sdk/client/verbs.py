@@ -24,6 +24,7 @@ from merchant_sdk.client.governing import GoverningVerbs
 from merchant_sdk.client.grouping import GROUP_MESSAGES, GROUP_SECONDS, Grouping
 from merchant_sdk.client.limits import LimitVerbs
 from merchant_sdk.client.offline import OfflineVerbs
+from merchant_sdk.client.promise_verbs import PromiseVerbs
 from merchant_sdk.client.spending import SpendingVerbs
 from merchant_sdk.errors import InvalidRequest
 from merchant_sdk.outbox import Outbox
@@ -46,6 +47,7 @@ class Verbs(
     EndpointVerbs[R, C],
     GoverningVerbs[R, C],
     ClearingVerbs[R, C],
+    PromiseVerbs[R, C],
 ):
     """A participant at the ledger. Belongs to one event loop."""
 
@@ -73,6 +75,7 @@ class Verbs(
         retries: int = 2,
         group_seconds: float = GROUP_SECONDS,
         group_messages: int = GROUP_MESSAGES,
+        promise_seconds: float | None = None,
         http: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         settings = read_settings(
@@ -101,6 +104,7 @@ class Verbs(
             grouping=Grouping(seconds=group_seconds, messages=group_messages),
             program=program,
             wait_with=wait_with,
+            promise_seconds=promise_seconds,
         )
 
     @property

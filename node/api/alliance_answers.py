@@ -31,7 +31,15 @@ class Chain(Answer):
     time: Time
     utc_offset_minutes: int
     version: str
-    vkey: Annotated[str, Field(description="The log's note verifier key.")]
+    vkey: Annotated[
+        str, Field(description="The note verifier key of the genesis's log key; of several, the first.")
+    ]
+    vkeys: Annotated[
+        list[str],
+        Field(
+            description="The log's verifier keys by the policy of the newest checkpoint: one of them signs."
+        ),
+    ]
 
 
 class ValueChange(Answer):

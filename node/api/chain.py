@@ -26,6 +26,7 @@ from contracts.mechanics.records import (
     Program,
 )
 from ledger.errors import Refused
+from ledger.policy_chain import derive_policy
 from ledger.transaction import KEY_TABLE, RegisteredKey
 from ledger.values import FOREVER
 from node.access import Role, can_read_grant_use
@@ -43,7 +44,7 @@ from node.api.parameters import (
 )
 from node.api.quotes import compute_quote
 from node.api.reading import Site, SiteParam, View, answer
-from node.policies import list_texts
+from node.policies import list_texts, list_vkeys
 
 _READ = ("BAD_REQUEST", "UNAUTHENTICATED", "TOKEN_INVALID", "NOT_YET")
 
@@ -145,6 +146,7 @@ def _show_chain(site: Site, view: View) -> dict[str, Any]:
         "utc_offset_minutes": settings.utc_offset_minutes,
         "version": site.version,
         "vkey": site.core.vkey,
+        "vkeys": list_vkeys(site.core, derive_policy(site.core.origin)),
     }
 
 

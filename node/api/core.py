@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from ledger.executor import Head
 from ledger.genesis import Origin
-from ledger.policy_chain import PolicyStep
+from ledger.policy_steps import PolicyStep
 from ledger.promise import Absence, Promise
 from node.answers import Proofs, Taken
 
@@ -43,11 +43,6 @@ class Core(Protocol):
         ...
 
     @property
-    def is_at_rest(self) -> bool:
-        """Whether other nodes make the blocks now, and this one only answers reads."""
-        ...
-
-    @property
     def waiting(self) -> int:
         """How many transactions wait for a block: those of this process."""
         ...
@@ -60,6 +55,12 @@ class Core(Protocol):
     @property
     def witnessed(self) -> str | None:
         """The newest checkpoint known to satisfy, quorum and all, the policy for its size. Not on the event
+        loop.
+        """
+        ...
+
+    def find_rest(self) -> str | None:
+        """Why a transaction sent now would not get into a block soon; None where it would. Not on the event
         loop.
         """
         ...

@@ -33,12 +33,11 @@ async def get_health() -> PlainTextResponse:
 
 
 @router.get("/readyz", response_class=PlainTextResponse, responses=describe("NOT_READY"))
-async def get_readiness(site: SiteParam) -> PlainTextResponse:
-    """`ready` while the history is loaded and intake is open. Anyone."""
-    if not site.core.is_ready:
-        raise Refused("NOT_READY", reason="intake is closed")
-    if site.core.is_at_rest:
-        raise Refused("NOT_READY", reason="validators make the blocks, and this node none")
+def get_readiness(site: SiteParam) -> PlainTextResponse:
+    """`ready` while the history is loaded and what is sent gets into blocks. Anyone."""
+    reason = site.core.find_rest()
+    if reason is not None:
+        raise Refused("NOT_READY", reason=reason)
     return PlainTextResponse("ready\n")
 
 

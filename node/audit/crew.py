@@ -201,10 +201,9 @@ class Crew:
 
     def _read(self, bundles: range) -> list[Bundle] | None:
         """What the worker cannot read itself."""
-        terms = self._terms
-        if terms.opening is not None:
+        if self._terms.opening is not None:
             return None
-        return read_bundles(self._source, bundles, size=terms.size, has_partial_tiles=terms.has_partial_tiles)
+        return read_bundles(self._source, bundles, self._terms)
 
     def _check_lot(self) -> None:
         if not check_signatures(self._lots.popleft()):
@@ -221,12 +220,19 @@ class Crew:
         if isinstance(answer, EOFError):
             raise _lost(worker)
         task = worker.tasks.popleft()
+        if isinstance(task, PrepareTask):
+            self._take_bundles(task, answer)
+        elif isinstance(answer, Unavailable):
+            raise SourceUnavailable(answer.code, **answer.facts)
+        elif answer is not True:
+            raise Irregular("signature")
+
+    def _take_bundles(self, task: PrepareTask, answer: Answer) -> None:
         if isinstance(answer, Unavailable):
             raise SourceUnavailable(answer.code, **answer.facts)
-        if isinstance(task, PrepareTask) and isinstance(answer, Prepared):
-            self._prepared[task.bundles.start // GROUP_BUNDLES] = answer
-        elif not (isinstance(task, CheckTask) and answer is True):
-            raise Irregular("bundles" if isinstance(task, PrepareTask) else "signature")
+        if not isinstance(answer, Prepared):
+            raise Irregular("bundles")
+        self._prepared[task.bundles.start // GROUP_BUNDLES] = answer
 
 
 def _lost(worker: _Worker) -> SourceUnavailable:

@@ -80,9 +80,13 @@ class Prepared(NamedTuple):
 class Preparer:
     """Prepares bundles of one ledger, whose entries hold messages of this type."""
 
-    def __init__(self, message_type: Any, *, signed_size: int, has_partial_tiles: bool) -> None:
+    def __init__(
+        self, message_type: Any, *, signed_size: int, has_partial_tiles: bool, has_tiles: bool = True
+    ) -> None:
         self._decode_entry = make_entry_decoder(message_type).decode
         self._signed_size = signed_size
+        self._has_tiles = has_tiles
+        """Without tiles, whoever asked compares roots instead."""
         self._has_partial_tiles = has_partial_tiles
 
     def prepare(self, bundles: Sequence[Bundle]) -> Prepared:
@@ -112,7 +116,7 @@ class Preparer:
         if len(leaves) != bundle.width:
             raise Irregular("leaves", bundle.index)
         hashes = compute_leaf_hashes(leaves)
-        is_kept = self._has_partial_tiles or bundle.width == TILE_WIDTH
+        is_kept = self._has_tiles and (self._has_partial_tiles or bundle.width == TILE_WIDTH)
         if is_kept and bundle.tile != b"".join(hashes):
             raise Irregular("tile", bundle.index)
         return leaves, hashes

@@ -1,22 +1,18 @@
 """Whose key signed the checkpoint, judged by the log itself: the genesis names keys, and trust policies that
-were enacted name others from their height on.
+the log enacts name others, for the trees larger than the one in which that was enacted.
 
-Who audits re-executes every enactment, so whatever key is found is held against the policy in force for that
-very tree. Witnesses are not counted here: what is stored may not carry their lines yet (`--policy` asks for
-them).
+Who re-executes a log knows that every enactment had the votes it needed, so no checkpoint has to hand over
+from one policy to the next. Witnesses are not counted here: what is stored may not carry their lines yet
+(`--policy` asks for them).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from contracts.mechanics.governance_records import TRUST
-from contracts.mechanics.log_keys import find_log_keys
+from ledger.enactments import Enactments
 from ledger.errors import Unverified
 from ledger.genesis import Origin
-from ledger.log.note import VerifierKey
-from ledger.log.policy import Policy, verify_checkpoint
-from ledger.state import State
+from ledger.policy_chain import PolicyChain
+from node.audit.replay import ReplayedBlock
 
 
 class SignerCheck:
@@ -25,26 +21,22 @@ class SignerCheck:
     def __init__(self, note: str, origin: Origin) -> None:
         """Raises `Unverified` for what no policy can mend."""
         self._note = note
-        self._origin = origin
-        self._missing: Unverified | None = None
+        self._enactments = Enactments()
+        self._policies = PolicyChain.of_origin(origin)
         try:
-            verify_checkpoint(self._make_policy(origin.log_keys), note)
+            self._policies.verify_signed(note)
         except Unverified as error:
             if error.code != "LOG_SIGNATURE_MISSING":
                 raise
-            self._missing = error
 
-    def finish(self, state: State, *, height: int) -> None:
-        """The policy in force for the tree after the block of this height lists the key.
+    def take(self, block: ReplayedBlock) -> None:
+        """What this block enacts is known: it came out the same, and is the next."""
+        self._enactments.take_all(block.recorded.first, block.recorded.leaves)
 
-        Raises `Unverified` ``LOG_SIGNATURE_MISSING``.
+    def finish(self) -> PolicyChain:
+        """The policy that judges the checkpoint's tree lists the key; all policies of the log.
+
+        Raises `Unverified` ``LOG_SIGNATURE_MISSING`` or ``LOG_KEY_RETIRED``.
         """
-        records = [record for _, record in state.list_records(TRUST)]
-        if records:
-            keys = find_log_keys(records, self._origin, height=height)
-            verify_checkpoint(self._make_policy(sorted(keys)), self._note)
-        elif self._missing is not None:
-            raise self._missing
-
-    def _make_policy(self, keys: Sequence[bytes]) -> Policy:
-        return Policy.for_logs(VerifierKey.for_log(self._origin.chain, key) for key in keys)
+        self._policies.learn_all(self._enactments.found).verify_signed(self._note)
+        return self._policies

@@ -12,7 +12,10 @@ out is bad, a network that is down is no verdict. Nothing that is read is believ
 from __future__ import annotations
 
 import contextlib
+import zlib
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from time import monotonic
 from types import TracebackType
 from typing import Final, Protocol, Self
 
@@ -27,6 +30,9 @@ BUNDLE_BYTES_MAX: Final = TILE_WIDTH * (LEAF_BYTES_MAX + 2)
 BUNDLES_AHEAD: Final = 8
 _CONNECTIONS: Final = 4
 _TIMEOUT_SECONDS: Final = 30.0
+BODY_SECONDS: Final = 120.0
+"""So long an answer may take from its first byte to its last: one that drips holds nobody up for ever."""
+_GZIP: Final = 16 + zlib.MAX_WBITS
 
 
 class SourceUnavailable(CommonpointError):
@@ -65,12 +71,20 @@ class HttpSource:
 
     has_partial_tiles: Final = True
 
-    def __init__(self, url: str, token: str | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str | None = None,
+        *,
+        timeout_seconds: float = _TIMEOUT_SECONDS,
+        body_seconds: float = BODY_SECONDS,
+    ) -> None:
         headers = {"Accept-Encoding": "gzip"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
         # Redirects are not followed: they would carry the token to whomever the answer names.
-        self._client = httpx2.Client(headers=headers, timeout=_TIMEOUT_SECONDS, follow_redirects=False)
+        self._client = httpx2.Client(headers=headers, timeout=timeout_seconds, follow_redirects=False)
+        self._body_seconds = body_seconds
         self._url = url.rstrip("/")
         self._pool = ThreadPoolExecutor(_CONNECTIONS, thread_name_prefix="audit")
         self._ahead: dict[str, Future[bytes | None]] = {}
@@ -139,7 +153,7 @@ class HttpSource:
                     raise SourceUnavailable("TOKEN_REFUSED", url=url, status=status)
                 if status != httpx2.codes.OK:
                     raise SourceUnavailable("SOURCE_ANSWERED", url=url, status=status)
-                return _read_body(response, bytes_max)
+                return read_body(response, bytes_max, seconds_max=self._body_seconds)
         except (httpx2.UnsupportedProtocol, httpx2.InvalidURL) as error:
             raise SourceUnavailable("URL_INVALID", url=url, reason=str(error)) from None
         except httpx2.HTTPError as error:
@@ -148,13 +162,36 @@ class HttpSource:
             ) from None
 
 
-def _read_body(response: httpx2.Response, bytes_max: int) -> bytes:
-    """The body, as far as it can be what was asked for; a longer one differs whatever its rest says."""
-    parts: list[bytes] = []
-    room = bytes_max + 1
-    for part in response.iter_bytes():
-        parts.append(part[:room])
-        room -= len(parts[-1])
-        if not room:
+def read_body(response: httpx2.Response, bytes_max: int, *, seconds_max: float = BODY_SECONDS) -> bytes:
+    """The body, as far as it can be what was asked for: no more of it than a byte above the bound, for a
+    longer one differs whatever its rest says. It is unpacked here and never further than that, so what was
+    sent small takes no more memory than what was sent large.
+
+    Raises `SourceUnavailable`, and `httpx2.HTTPError` as reading does.
+    """
+    packing = response.headers.get("content-encoding", "identity").strip().lower()
+    if packing not in ("identity", "gzip"):
+        # Several, one inside another, among them: each would be a thousand times what it came in.
+        raise SourceUnavailable("SOURCE_ANSWERED", url=str(response.url), reason=f"packed as {packing[:40]}")
+    found = bytearray()
+    end = monotonic() + seconds_max
+    parts = response.iter_raw() if packing == "identity" else _unpack(response, bytes_max + 1)
+    for part in parts:
+        found += part[: bytes_max + 1 - len(found)]
+        if len(found) > bytes_max:
             break
-    return b"".join(parts)
+        if monotonic() > end:
+            raise httpx2.ReadTimeout("the answer does not end")
+    return bytes(found)
+
+
+def _unpack(response: httpx2.Response, bytes_max: int) -> Iterator[bytes]:
+    """What a gzip stream holds, so many bytes at a time at the most; of one cut short what has arrived."""
+    stream = zlib.decompressobj(_GZIP)
+    try:
+        for part in response.iter_raw():
+            yield stream.decompress(part, bytes_max)
+            while stream.unconsumed_tail:
+                yield stream.decompress(stream.unconsumed_tail, bytes_max)
+    except zlib.error as error:
+        raise SourceUnavailable("SOURCE_ANSWERED", url=str(response.url), reason=str(error)[:100]) from None

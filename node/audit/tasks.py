@@ -30,6 +30,8 @@ class Terms(NamedTuple):
     has_partial_tiles: bool
     opening: Opening | None
     """How the worker reads bundles itself; without it they come with the task."""
+    has_tiles: bool = True
+    """Whether hash tiles come with the bundles. Without them whoever asks holds the roots against its own."""
 
 
 class PrepareTask(NamedTuple):
@@ -90,12 +92,12 @@ def check_signatures(questions: list[SignedText]) -> bool:
     )
 
 
-def read_bundles(source: LeafSource, bundles: range, *, size: int, has_partial_tiles: bool) -> list[Bundle]:
+def read_bundles(source: LeafSource, bundles: range, terms: Terms) -> list[Bundle]:
     """Neighbouring bundles as stored; nothing is believed yet."""
     read: list[Bundle] = []
     for index in bundles:
-        width = min(TILE_WIDTH, size - index * TILE_WIDTH)
+        width = min(TILE_WIDTH, terms.size - index * TILE_WIDTH)
         data = source.read_bundle(index, width)
-        is_kept = has_partial_tiles or width == TILE_WIDTH
+        is_kept = terms.has_tiles and (terms.has_partial_tiles or width == TILE_WIDTH)
         read.append(Bundle(index, width, data, source.read_tile(0, index, width) if is_kept else None))
     return read

@@ -1,7 +1,8 @@
 """The whole audit of one ledger, in steps that can be ticked off.
 
  (1) the genesis is one, and hashes to the chain string (to the pinned one, where one is given); (2) the
- checkpoint is signed by the chain's log key, or as the given policy asks, over that chain; (3) every leaf is
+ checkpoint is signed by a log key that may sign for a tree of its size, which the log itself says, and as the
+ given policy asks, over that chain; (3) every leaf is
  stored, and hashes to what every stored hash tile says, level by level; (4) the leaves of the checkpoint's
  size have the checkpoint's root, so what is signed is what is stored; (5) every block follows the one before,
  and executed again from its transactions comes out byte for byte the same:
@@ -32,8 +33,9 @@ from typing import Final, NamedTuple
 from ledger.errors import InvalidBlock, InvariantBroken, Refused, Unverified
 from ledger.executor import make_tables
 from ledger.genesis import Origin
-from ledger.log.note import Checkpoint, VerifierKey, parse_checkpoint, split_note
+from ledger.log.note import Checkpoint, parse_checkpoint, split_note
 from ledger.log.policy import Policy, format_policy, verify_checkpoint
+from ledger.policy_chain import derive_policy
 from ledger.state import State
 from ledger.transaction import KEY_TABLE, RegisteredKey
 from node.audit.crew import Crew
@@ -141,7 +143,7 @@ class _Audit:
                 replay.blocks = checker.read_ahead(
                     replay.blocks, chain=replay.origin.chain, find_public=partial(_find_public, replay.state)
                 )
-            self._replay(replay, comparison, claimed.size)
+            self._replay(replay, comparison)
         self._check_root(leaves.signed_root, claimed)
         self._finish(replay, comparison, tiles=leaves.tiles)
 
@@ -179,7 +181,7 @@ class _Audit:
         with Crew(source, terms, workers=workers) as crew:
             blocks = PreparedBlocks(crew.read_prepared(), genesis_size=replay.size, judge=judge, take=take)
             replay.blocks, replay.judge, replay.ask = iter(blocks), judge, crew.ask
-            self._replay(replay, comparison, claimed.size)
+            self._replay(replay, comparison)
             tree.finish(has_partial_tiles=source.has_partial_tiles)
             self._check_root(tree.signed_root, claimed)
             self._finish(replay, comparison, tiles=tree.tiles)
@@ -240,20 +242,18 @@ class _Audit:
         comparison.begin(replay.size)
         return comparison
 
-    def _replay(self, replay: Replay, comparison: StoredComparison | None, signed_size: int) -> None:
+    def _replay(self, replay: Replay, comparison: StoredComparison | None) -> None:
         """(5) and, on the way, (7); and with the policies known, the rest of (2)."""
         report = self.report
-        signed_height = 0
         report.size = replay.size
         for block in replay:
             head = block.executed.head
             report.size, report.height = head.size, head.height
             report.operations, report.transactions = head.entries, head.transactions
-            if head.size <= signed_size:
-                signed_height = head.height
+            self._signer.take(block)
             if comparison is not None:
                 comparison.take(block)
-        self._signer.finish(replay.state, height=signed_height)
+        self._signer.finish()
 
     def _finish(self, replay: Replay, comparison: StoredComparison | None, *, tiles: int) -> None:
         """(6), and what is left of (7)."""
@@ -273,11 +273,6 @@ def _find_public(state: State, key: str) -> str | None:
     """The public key that this id stands for at the end of the last replayed block."""
     record: RegisteredKey | None = state.get_current(KEY_TABLE, key)
     return None if record is None else record.public
-
-
-def derive_policy(origin: Origin) -> Policy:
-    """The policy of epoch 0, which follows from the genesis alone: its log keys, no witnesses."""
-    return Policy.for_logs(VerifierKey.for_log(origin.chain, key) for key in origin.log_keys)
 
 
 @contextmanager

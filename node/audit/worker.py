@@ -44,6 +44,7 @@ class Worker:
             CURRENT.message_type,
             signed_size=terms.signed_size,
             has_partial_tiles=terms.has_partial_tiles,
+            has_tiles=terms.has_tiles,
         )
 
     def do(self, task: Task) -> Answer:
@@ -62,10 +63,7 @@ class Worker:
             return task.given
         if self._source is None:
             raise Irregular("no source")
-        terms = self._terms
-        return read_bundles(
-            self._source, task.bundles, size=terms.size, has_partial_tiles=terms.has_partial_tiles
-        )
+        return read_bundles(self._source, task.bundles, self._terms)
 
 
 def _take_in(connection: socket.socket, tasks: SimpleQueue[Task | None]) -> None:

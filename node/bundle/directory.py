@@ -13,8 +13,8 @@ import msgspec
 
 from ledger.genesis import Origin
 from ledger.log.merkle import compute_leaf_hashes
-from ledger.log.note import Checkpoint
 from ledger.log.tiles import TILE_WIDTH, decode_bundle
+from ledger.policy_chain import PolicyChain
 from ledger.transaction import KEY_TABLE, RegisteredKey
 from node.bundle.file import StatedKey
 from node.bundle.leaves import Leaves
@@ -27,19 +27,20 @@ _KEY: Final = msgspec.json.Decoder(RegisteredKey)
 class DirectoryOrders:
     """A data directory's database as an `OrderSource`."""
 
-    def __init__(self, snapshot: OrderSnapshot, *, origin: Origin, note: str, checkpoint: Checkpoint) -> None:
+    def __init__(self, snapshot: OrderSnapshot, *, origin: Origin, note: str, policies: PolicyChain) -> None:
         self._snapshot = snapshot
         self.genesis = origin.leaves
         self.note = note
-        self._size = checkpoint.size
+        self.policies = policies
+        self._size = size = policies.verify_signed(note)[0].size
         self._leaves = Leaves(
             snapshot.read_bundle,
-            size=checkpoint.size,
+            size=size,
             genesis=len(origin.leaves),
             utc_offset_minutes=origin.settings.utc_offset_minutes,
         )
         mark = snapshot.read_mark()
-        self._folded = min(len(origin.leaves) if mark is None else mark, checkpoint.size)
+        self._folded = min(len(origin.leaves) if mark is None else mark, size)
 
     def read_full_tile(self, level: int, index: int) -> bytes:
         """A full hash tile."""

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ledger.codec import Digest, decode, encode
 from ledger.errors import Refused, Unverified
 from ledger.leaves import Tag
+from ledger.policy_steps import PolicyStep
 from ledger.receipt import LeafText, Receipt
 from ledger.values import MESSAGES_MAX, Chain, Index, KeyId, ParticipantId, PublicKey, Reference
 from node.audit.sources import SourceUnavailable
@@ -61,6 +62,8 @@ class Bundle(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag=
     entries: Annotated[list[Receipt], Meta(min_length=1, max_length=_ENTRIES_MAX)]
     """Entries that name the order, in the order of the log."""
     genesis: Annotated[list[LeafText], Meta(min_length=1, max_length=_ENTRIES_MAX)]
+    policies: Annotated[list[PolicyStep], Meta(min_length=1, max_length=_ENTRIES_MAX)] | UnsetType = UNSET
+    """The steps to the trust policy that judges the checkpoint; absent where that is the genesis's."""
     reference: Reference
     sender: ParticipantId
     stated: Annotated[list[StatedKey], Meta(max_length=_ENTRIES_MAX)]

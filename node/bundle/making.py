@@ -15,9 +15,7 @@ from msgspec import UNSET
 from ledger.codec import sha256, to_base64url
 from ledger.genesis import Origin
 from ledger.leaves import ENTRY_DECODER, compute_tag
-from ledger.log.policy import verify_checkpoint
 from ledger.receipt import Receipt
-from node.audit.verify import derive_policy
 from node.bundle.consents import GivenConsent, read_consents
 from node.bundle.file import Bundle, ConsentCopy, SignedMessages, StatedKey
 from node.bundle.keyring import Keyring, read_registered
@@ -27,7 +25,7 @@ from node.bundle.sources import Leaf, OrderSource, Prover, Unbundled
 
 def make_bundle(source: OrderSource, *, origin: Origin, sender: str, reference: str) -> Bundle:
     """The bundle of one order. Raises `Unbundled`, `Unverified` or `SourceUnavailable`."""
-    checkpoint = verify_checkpoint(derive_policy(origin), source.note)
+    checkpoint, epoch = source.policies.verify_signed(source.note)
     making = _Making(source, origin)
     family = making.gather(sender, reference)
     for entry in family:
@@ -41,9 +39,10 @@ def make_bundle(source: OrderSource, *, origin: Origin, sender: str, reference: 
             for entry in family
             for given in read_consents(origin.chain, entry)
         ],
-        context=[_make_receipt(entry, prover) for entry in context],
-        entries=[_make_receipt(entry, prover) for entry in family],
+        context=[_make_receipt(entry, prover, epoch=epoch) for entry in context],
+        entries=[_make_receipt(entry, prover, epoch=epoch) for entry in family],
         genesis=[leaf.decode() for leaf in source.genesis],
+        policies=list(source.policies.steps[:epoch]) or UNSET,
         reference=reference,
         sender=sender,
         stated=[making.stated[name] for name in sorted(making.stated)],
@@ -147,10 +146,10 @@ class _Making:
             yield entry
 
 
-def _make_receipt(entry: Entry, prover: Prover) -> Receipt:
+def _make_receipt(entry: Entry, prover: Prover, *, epoch: int) -> Receipt:
     transaction: Any = UNSET if entry.transaction_leaf is None else entry.transaction_leaf.decode()
     return Receipt(
-        entry=entry.leaf.decode(), epoch=0, proof=prover.prove(entry.place), transaction=transaction
+        entry=entry.leaf.decode(), epoch=epoch, proof=prover.prove(entry.place), transaction=transaction
     )
 
 

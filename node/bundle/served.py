@@ -14,8 +14,8 @@ from msgspec import UNSET
 
 from ledger.genesis import Origin
 from ledger.leaves import TRANSACTION_LEAF_DECODER
-from ledger.log.note import Checkpoint
 from ledger.log.tiles import TILE_WIDTH, entries_path, tile_path
+from ledger.policy_chain import PolicyChain
 from ledger.receipt import read_receipt
 from node.bundle.file import StatedKey
 from node.bundle.leaves import Leaves
@@ -28,18 +28,19 @@ _PAGE: Final = 200
 class ServedOrders:
     """A node as an `OrderSource`."""
 
-    def __init__(self, connection: Connection, *, origin: Origin, note: str, checkpoint: Checkpoint) -> None:
+    def __init__(self, connection: Connection, *, origin: Origin, note: str, policies: PolicyChain) -> None:
         self._connection = connection
         self.genesis = origin.leaves
         self.note = note
-        self._size = checkpoint.size
+        self.policies = policies
+        self._size = size = policies.verify_signed(note)[0].size
         self._leaves = Leaves(
             lambda index, width: connection.get_file(entries_path(index, width)),
-            size=checkpoint.size,
+            size=size,
             genesis=len(origin.leaves),
             utc_offset_minutes=origin.settings.utc_offset_minutes,
         )
-        self._sees_all = connection.get_file(entries_path(0, min(TILE_WIDTH, checkpoint.size))) is not None
+        self._sees_all = connection.get_file(entries_path(0, min(TILE_WIDTH, size))) is not None
         self._keys: dict[tuple[str, str], dict[str, Any]] | None = None
 
     def read_full_tile(self, level: int, index: int) -> bytes:

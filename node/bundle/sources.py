@@ -16,6 +16,7 @@ from ledger.log.merkle import HASH_BYTES, compute_inclusion_proof
 from ledger.log.note import Checkpoint
 from ledger.log.tiles import HashTree
 from ledger.log.tlog_proof import format_tlog_proof
+from ledger.policy_chain import PolicyChain
 from node.bundle.file import StatedKey
 
 _ADVICE: Final = {
@@ -57,6 +58,11 @@ class OrderSource(Protocol):
     @property
     def note(self) -> str:
         """The signed checkpoint under which everything will stand."""
+        ...
+
+    @property
+    def policies(self) -> PolicyChain:
+        """The trust policies that are known, with their steps; one of them judges the checkpoint."""
         ...
 
     def read_full_tile(self, level: int, index: int) -> bytes:

@@ -1,12 +1,12 @@
 """A bundle checked by a stranger: offline, with the chain string and nothing else.
 
- (1) the file is one canonical bundle; (2) its genesis hashes to the pinned chain string, and from it follows
- whose checkpoints count; (3) every receipt holds under one and the same checkpoint, in the order of the log,
- none twice; (4) every transaction's message hashes are those that were signed, and the messages shown are
- among them; (5) every key is that of the genesis or of an entry here that is itself signed with such a key,
- and every transaction is signed with its sender's; (6) every consent is signed, and its text stands here as
- it was signed; (7) every entry names the order, completes it or undoes it, and nothing stands here that is
- not needed for it.
+ (1) the file is one canonical bundle; (2) its genesis hashes to the pinned chain string, and from it, by
+ the trust policies in the file, each under the one before, follows whose checkpoints count; (3) every
+ receipt holds under one and the same checkpoint, in the order of the log, none twice; (4) every
+ transaction's message hashes are those that were signed, and the messages shown are among them; (5) every
+ key is that of the genesis or of an entry here that is itself signed with such a key, and every transaction
+ is signed with its sender's; (6) every consent is signed, and its text stands here as it was signed; (7)
+ every entry names the order, completes it or undoes it, and nothing stands here that is not needed for it.
 
 What cannot be checked from the file is said (`Verified.remarks`), never passed over: keys taken on the
 maker's word, consents whose key is not shown.
@@ -18,6 +18,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
+from msgspec import UNSET
 
 from contracts.rulebook import RULEBOOKS, get_purposes
 from ledger.codec import encode, from_base64url, sha256, to_base64url
@@ -27,9 +28,9 @@ from ledger.leaves import ENTRY_DECODER, compute_tag
 from ledger.log.note import Checkpoint
 from ledger.log.policy import Policy, verify_checkpoint
 from ledger.log.tlog_proof import parse_tlog_proof
+from ledger.policy_chain import PolicyChain
 from ledger.receipt import Receipt, verify_receipt
 from ledger.transaction import compute_digest
-from node.audit.verify import derive_policy
 from node.bundle.consents import GivenConsent, read_consents
 from node.bundle.file import Bundle, decode_bundle
 from node.bundle.keyring import (
@@ -74,10 +75,14 @@ def verify_bundle(data: bytes, *, chain: str, policy: Policy | None = None) -> V
     """What these bytes say, once all of it holds. Raises `Unverified`, whose code names the check."""
     bundle = decode_bundle(data)  # (1)
     origin = _read_origin(bundle, chain)  # (2)
-    entries, checkpoint = _verify_receipts(bundle.entries, origin=origin, policy=policy)  # (3)
+    policies = PolicyChain.of_origin(origin)
+    policies.accept_all([] if bundle.policies is UNSET else bundle.policies)
+    entries, checkpoint = _verify_receipts(bundle.entries, origin=origin, policies=policies)  # (3)
+    if policy is not None:
+        verify_checkpoint(policy, parse_tlog_proof(bundle.entries[0].proof).checkpoint)
     context: list[Entry] = []
     if bundle.context:
-        context, other = _verify_receipts(bundle.context, origin=origin, policy=policy)
+        context, other = _verify_receipts(bundle.context, origin=origin, policies=policies)
         if other != checkpoint:
             raise Unverified("CHECKPOINTS_DIFFER", expected=checkpoint.size, found=other.size)
     _verify_digests(bundle, [*entries, *context], chain=chain)  # (4)
@@ -112,26 +117,26 @@ def _read_origin(bundle: Bundle, chain: str) -> Origin:
 
 
 def _verify_receipts(
-    receipts: Sequence[Receipt], *, origin: Origin, policy: Policy | None
+    receipts: Sequence[Receipt], *, origin: Origin, policies: PolicyChain
 ) -> tuple[list[Entry], Checkpoint]:
     """The entries that the receipts prove, in order, and the one checkpoint they stand under."""
-    own = derive_policy(origin)
     note: str | None = None
     found: list[Entry] = []
     checkpoint: Checkpoint | None = None
     for receipt in receipts:
-        verified = verify_receipt(receipt, own)
+        proof = parse_tlog_proof(receipt.proof)
+        _, epoch = policies.verify_signed(proof.checkpoint)
+        verified = verify_receipt(receipt, policies.get_signing(epoch))
         if verified.checkpoint.origin != origin.chain:
             raise Unverified("WRONG_CHAIN", expected=origin.chain, found=verified.checkpoint.origin)
-        if receipt.epoch:
-            raise Unverified("EPOCH_UNKNOWN", found=receipt.epoch)
-        proof = parse_tlog_proof(receipt.proof)
+        if receipt.epoch != epoch:
+            raise Unverified("RECEIPT_EPOCH", expected=epoch, found=receipt.epoch)
+        if epoch != policies.newest.epoch:
+            raise Unverified("POLICY_UNNEEDED", expected=epoch, found=policies.newest.epoch)
         if proof.extra is not None:
             raise Unverified("RECEIPT_EXTRA", index=verified.leaf_index)
         if note is None:
             note, checkpoint = proof.checkpoint, verified.checkpoint
-            if policy is not None:
-                verify_checkpoint(policy, note)
         if proof.checkpoint != note:
             raise Unverified("CHECKPOINTS_DIFFER", index=verified.leaf_index)
         if found and verified.leaf_index <= found[-1].place:

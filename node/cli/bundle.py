@@ -130,21 +130,17 @@ def _count(entries: list[Any]) -> str:
 @contextmanager
 def _open_directory(data: Path, *, chain: str | None) -> Iterator[tuple[OrderSource, Origin]]:
     """The order's ledger in a data directory."""
-    from ledger.log.policy import verify_checkpoint
-    from node.audit.verify import derive_policy
     from node.bundle.directory import DirectoryOrders
     from node.config import load_config
     from node.storage.orders import OrderSnapshot
+    from node.storage.policies import prove_stored_policies
 
     config = load_config(data)
     _check_chain(config.origin, chain)
     with OrderSnapshot(config.database) as snapshot:
         note = snapshot.read_checkpoint()
-        checkpoint = verify_checkpoint(derive_policy(config.origin), note)
-        yield (
-            DirectoryOrders(snapshot, origin=config.origin, note=note, checkpoint=checkpoint),
-            config.origin,
-        )
+        policies = prove_stored_policies(snapshot, config.origin, data)
+        yield DirectoryOrders(snapshot, origin=config.origin, note=note, policies=policies), config.origin
 
 
 @contextmanager
@@ -152,17 +148,17 @@ def _open_url(
     url: str, *, token: str | None, keys: Path | None, sender: str, chain: str | None
 ) -> Iterator[tuple[OrderSource, Origin]]:
     """The order's ledger at a node."""
-    from ledger.log.policy import verify_checkpoint
-    from node.audit.verify import derive_policy
     from node.bundle.served import ServedOrders
     from node.remote.admission import open_connection
     from node.remote.chain import read_origin
+    from node.remote.policies import RemotePolicies
 
     with open_connection(url, token=token, keys=keys, participant=sender, chain=chain) as connection:
         origin, _ = read_origin(connection, pinned=chain)
         note = (connection.get_file("checkpoint") or b"").decode("utf-8", "replace")
-        checkpoint = verify_checkpoint(derive_policy(origin), note)
-        yield ServedOrders(connection, origin=origin, note=note, checkpoint=checkpoint), origin
+        policies = RemotePolicies(connection, origin)
+        policies.verify(note)
+        yield ServedOrders(connection, origin=origin, note=note, policies=policies.chain), origin
 
 
 def _check_chain(origin: Origin, chain: str | None) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from node.cli import engine_recovery
 from node.cli.tell import tell
 
 app = typer.Typer(
@@ -16,6 +17,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Who makes the blocks: one sequencer, or a set of validators.",
 )
+
+for _command in (engine_recovery.note, engine_recovery.endorse, engine_recovery.recover):
+    app.command()(_command)
 
 Data = Annotated[Path, typer.Option(metavar="DIR", help="The data directory.", envvar="COMMONPOINT_DATA")]
 ValidatorFiles = Annotated[
@@ -56,20 +60,24 @@ def show(*, data: Data) -> None:
 
 @app.command()
 def plan(*, data: Data, validator: ValidatorFiles) -> None:
-    """Print the actions of the proposal after which these validators make the blocks: their log keys are
-    trusted, their engines decide. One line of JSON, for `commonpoint proposal new`.
+    """Print the actions of the proposal after which these validators, all that there are to be, make the
+    blocks in the place of the sequencer, or of the validators before: their log keys are trusted, their
+    engines decide. One line of JSON, for `commonpoint proposal new`.
     """
     from ledger.codec import encode
     from node.config import load_config
     from node.engine.cometbft.founding import read_validator
-    from node.engine.cometbft.switching import plan_switch
+    from node.engine.cometbft.switching import has_validators, plan_set, plan_switch
 
-    origin = load_config(data).origin
+    config = load_config(data)
+    origin = config.origin
     if origin.settings.clock != "system":
         raise typer.BadParameter(
             "validators need real time; this ledger is told its time", param_hint="--data"
         )
-    typer.echo(encode(plan_switch(origin, [read_validator(path) for path in validator])))
+    validators = [read_validator(path) for path in validator]
+    make = plan_set if has_validators(config) else plan_switch
+    typer.echo(encode(make(origin, validators)))
     tell("Where the policy in force asks for witnesses, add them to this one before it is proposed.")
 
 
@@ -87,10 +95,19 @@ def switch(
         typer.Option(
             "--from",
             metavar="DIR2",
-            help="The log as the sequencer left it: its backup, or a copy of its data directory. DIR is new. "
-            "Without it DIR is the sequencer's own, and its node is stopped.",
+            help="The log, at least up to the switch: a backup, or the folder of the sequencer, of a "
+            "follower or of another validator. DIR is new. Without it DIR is the sequencer's own, and its "
+            "node is stopped.",
         ),
     ] = None,
+    later: Annotated[
+        bool,
+        typer.Option(
+            "--later",
+            help="The switch did not name these keys: execute what the others decide, and take part once the "
+            "alliance has voted this validator in.",
+        ),
+    ] = False,
     listen: Annotated[
         str | None,
         typer.Option(
@@ -116,6 +133,7 @@ def switch(
         keys=keys,
         validators=[read_validator(path) for path in validator],
         listen=listen,
+        is_later=later,
     )
     typer.echo(config.origin.chain)
     tell(f"{data} goes on after height {head.height} with {len(engine.validators)} validators.")

@@ -37,6 +37,7 @@ def init(
     validators: options.ValidatorFiles = None,
     validator_keys: options.ValidatorKeys = None,
     genesis: options.Genesis = None,
+    later: options.IsLater = False,
     listen: options.Listen = None,
 ) -> None:
     """Begin a ledger in DIR: genesis, policy, and encrypted keys for the operator and the log."""
@@ -45,7 +46,7 @@ def init(
 
     own = _find_own(engine, genesis, keys=validator_keys, files=validators)
     if genesis is not None and own is not None:
-        _tell_begun(_join(directory, genesis, *own, listen=listen), store=store)
+        _tell_begun(_join(directory, genesis, *own, listen=listen, is_later=later), store=store)
         return
     participants = [read_participant(path) for path in participant or ()]
     how: dict[str, Any] = {
@@ -113,7 +114,9 @@ def _find_own(
     return keys, files
 
 
-def _join(directory: Path, genesis: Path, keys: Path, files: list[Path], *, listen: str | None) -> Config:
+def _join(
+    directory: Path, genesis: Path, keys: Path, files: list[Path], *, listen: str | None, is_later: bool
+) -> Config:
     from node.engine.cometbft.founding import join_ledger
 
     try:
@@ -121,7 +124,12 @@ def _join(directory: Path, genesis: Path, keys: Path, files: list[Path], *, list
     except OSError as error:
         raise typer.BadParameter(f"{genesis}: {error.strerror}", param_hint="--genesis") from None
     return join_ledger(
-        directory, genesis=leaves, keys=keys, validators=_read_validators(files), listen=listen
+        directory,
+        genesis=leaves,
+        keys=keys,
+        validators=_read_validators(files),
+        listen=listen,
+        is_later=is_later,
     )
 
 

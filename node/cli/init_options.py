@@ -67,6 +67,14 @@ Genesis = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Join the ledger of this genesis as another of its validators."),
 ]
+IsLater = Annotated[
+    bool,
+    typer.Option(
+        "--later",
+        help="With --genesis, and keys that it does not name: execute what the others decide, and take part "
+        "once the alliance has voted this validator in.",
+    ),
+]
 Listen = Annotated[
     str | None,
     typer.Option(metavar="HOST:PORT", help="Where the engine listens, if not at the address it is known by."),

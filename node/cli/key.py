@@ -1,4 +1,4 @@
-"""`commonpoint key`: keys of participants, and bearer tokens for reading a node.
+"""`commonpoint key`: keys of participants, the next key of a log, and bearer tokens for reading a node.
 
 Private keys are made where they are used and stay there; what leaves is `participant.json`, which holds
 public keys.
@@ -72,6 +72,32 @@ def show(
     for path in sorted(keys.glob("*.pem")):
         signer = keystore.open_signer(keys, path.stem)
         typer.echo(f"{path.stem}\t{signer.key_id}\t{to_base64url(signer.public)}")
+
+
+@app.command()
+def log(
+    data: Annotated[Path, typer.Option(metavar="DIR", help="The data directory.", envvar="COMMONPOINT_DATA")],
+    *,
+    take: Annotated[
+        bool, typer.Option("--take", help="It was voted for, and the node has stopped for it: sign with it.")
+    ] = False,
+) -> None:
+    """Make the key that is to sign the log after this one, and print the actions to propose; one line of
+    JSON, for `commonpoint proposal new`.
+    """
+    from ledger.codec import encode
+    from node.config import load_config
+    from node.log_key import plan_next, take_next
+
+    config = load_config(data)
+    config.check_private()
+    if take:
+        size = take_next(config)
+        tell(f"The key before has signed the first {size} leaves, and is kept as log-until-{size}.pem.")
+        tell(f"Next: commonpoint node --data {data}")
+        return
+    typer.echo(encode([plan_next(config)]))
+    tell("Where a proposal for another policy is under way, decide that first: this one replaces all of it.")
 
 
 @app.command()

@@ -17,6 +17,7 @@ from node.cli.node_options import (
     Limits,
     Origins,
     Port,
+    Postgresql,
     StorageResume,
     StorageStop,
     Token,
@@ -47,6 +48,7 @@ def node(
     token: Token = None,
     token_file: TokenFile = None,
     cosigner: CosignerName = None,
+    postgresql: Postgresql = False,
 ) -> None:
     """Run a node over DIR. It answers once it has read the log; SIGINT and SIGTERM stop it cleanly."""
     from node.app import serve
@@ -55,19 +57,28 @@ def node(
 
     write_logs()
     if follow:
-        if workers or webhooks_to_private:
-            raise typer.BadParameter("a follower has no --workers and delivers no webhooks")
+        if webhooks_to_private:
+            raise typer.BadParameter("a follower delivers no webhooks")
         _follow(
             data,
-            Following(follow, chain=chain, token=token, token_file=token_file, cosigner=cosigner),
+            Following(
+                follow,
+                chain=chain,
+                token=token,
+                token_file=token_file,
+                cosigner=cosigner,
+                is_postgresql=postgresql,
+            ),
             host=host,
             port=port,
             origins=origin or (),
             limits=limit or (),
+            workers=workers,
+            storage=(storage_stop, storage_resume),
         )
         return
-    if chain or cosigner or token_file:
-        raise typer.BadParameter("--chain, --cosigner and --token-file go with --follow")
+    if chain or cosigner or token_file or postgresql:
+        raise typer.BadParameter("--chain, --cosigner, --postgresql and --token-file go with --follow")
     if (data / COSIGNER_FILE).exists():
         raise typer.BadParameter(
             "this folder follows a log: say where from, --follow URL", param_hint="--data"

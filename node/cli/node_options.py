@@ -72,7 +72,18 @@ Token = Annotated[
 ]
 TokenFile = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="With --follow: where a token stands that others renew."),
+    typer.Option(
+        metavar="FILE",
+        help="With --follow: where tokens stand that others renew: one for all, or lines of URL and token.",
+    ),
+]
+Postgresql = Annotated[
+    bool,
+    typer.Option(
+        "--postgresql",
+        help="With --follow, the first time: the database is in PostgreSQL, at the address in"
+        " COMMONPOINT_POSTGRESQL or DIR/postgresql.txt.",
+    ),
 ]
 CosignerName = Annotated[
     str | None,

@@ -22,15 +22,16 @@ from ledger.codec import decode_shape, encode
 from ledger.errors import CommonpointError, Refused, Unverified
 from ledger.genesis import Origin
 from ledger.keys import Signer
+from ledger.log.tlog_proof import parse_tlog_proof
 from ledger.outcome import OK, Outcome
 from ledger.receipt import read_receipt, verify_receipt
 from ledger.transaction import sign_transaction
 from node.audit.sources import SourceUnavailable
-from node.audit.verify import derive_policy
 from node.keystore import Unusable
 from node.remote.admission import find_signer, get_participant, open_connection
 from node.remote.chain import read_origin
 from node.remote.connection import Connection
+from node.remote.policies import RemotePolicies
 from node.remote.submission import Submitter
 
 _NOT_AFTER_MILLIS: Final = 600_000
@@ -68,6 +69,7 @@ class Table:
         self._origin = origin
         self._now = now
         self._keys = keys
+        self._policies = RemotePolicies(connection, origin)
         self.participant = participant
 
     @property
@@ -111,7 +113,9 @@ class Table:
         if data is None:
             raise Unverified("PROPOSAL_UNPROVEN", proposal=told["proposal"], index=told["index"])
         try:
-            held = verify_receipt(read_receipt(data), derive_policy(self._origin))
+            receipt = read_receipt(data)
+            _, epoch = self._policies.verify(parse_tlog_proof(receipt.proof).checkpoint)
+            held = verify_receipt(receipt, self._policies.chain.get_signing(epoch))
             message = decode_shape(bytes(held.message), MESSAGE_DECODER)
         except Refused as error:
             raise Unverified("PROPOSAL_UNPROVEN", proposal=told["proposal"], reason=str(error)) from None

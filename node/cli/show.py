@@ -48,7 +48,7 @@ def take_data(
 def vkey(data: Data) -> None:
     """Print the log's note verifier key, or each validator's for it, a line each and nothing else."""
     from ledger.log.note import encode_vkey
-    from node.audit.verify import derive_policy
+    from ledger.policy_chain import derive_policy
     from node.config import load_config
 
     for log in derive_policy(load_config(data).origin).logs:

@@ -20,9 +20,14 @@ STOPPED: Final = 3
 ADVICE: Final = {
     "ACTIONS_MALFORMED": "docs/spec/governance.md lists the actions and their fields.",
     "BAD_REQUEST": "Check the values given on the command line.",
+    "BLOCK_DIFFERS": (
+        "More than two thirds of the validators have come to another root after this height. Compare program "
+        "versions with them; docs/how-to/recovery.md says how a validator comes back."
+    ),
     "CHECKPOINT_DIFFERS": "commonpoint verify says where; restore ledger.db from a backup that verifies.",
     "DATABASE_MISSING": "Start the node once: commonpoint node --data DIR",
     "DATABASE_UNREADABLE": "Check who owns the file, and that the disk is well.",
+    "ENGINE_FAILED": "CometBFT has given up: cometbft/cometbft.log in the data directory says over what.",
     "ENTRIES_WITHHELD": "Give --token: commonpoint key token --data DIR --role auditor prints one.",
     "FOLD_MARK_DIFFERS": "Make state and look-ups anew from the log: commonpoint rebuild --data DIR",
     "GENESIS_DIFFERS": "genesis.jsonl and ledger.db are of two ledgers: restore both from one backup.",
@@ -38,6 +43,10 @@ ADVICE: Final = {
         "the place of keys/log.pem, and start the node again."
     ),
     "MALFORMED": "docs/spec/messages.md lists the forms of ids, names and values.",
+    "NO_LONGER_A_VALIDATOR": (
+        "The alliance has voted for validators without this one, and no policy lists its log key. Nothing is "
+        "lost, and nobody waits for it; commonpoint node --follow goes on reading, in a folder of its own."
+    ),
     "POLICY_MALFORMED": "A policy file is taken as it was written, line feed at the end included.",
     "POLICY_UNREADABLE": "Name the policy file; commonpoint show policy prints a ledger's own.",
     "PROPOSAL_DIFFERS": "The node shows another proposal than the log holds: do not vote, ask its operator.",

@@ -21,6 +21,11 @@ class Engine(Protocol):
         """Whether what is submitted will be answered."""
         ...
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether others make the blocks, and nothing is taken here."""
+        ...
+
     def start(self) -> None:
         """Blocks are made from now on."""
         ...

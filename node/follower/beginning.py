@@ -33,14 +33,16 @@ from ledger.log.note import (
 )
 from ledger.log.policy import format_policy
 from ledger.log.tiles import TILE_WIDTH, decode_bundle, entries_path
+from ledger.policy_chain import derive_policy
 from node import keystore
 from node.audit.sources import BUNDLE_BYTES_MAX, SourceUnavailable
-from node.audit.verify import derive_policy
 from node.config import (
     GENESIS_FILE,
     KEYS_FOLDER,
     LOG_PURPOSE,
     POLICY_FILE,
+    POSTGRESQL_FILE,
+    POSTGRESQL_TEXT,
     TOKEN_SECRET_FILE,
     Config,
     load_config,
@@ -50,10 +52,17 @@ from node.follower.told import COSIGNER_FILE
 from node.keystore import Unusable
 
 COSIGN_PURPOSE: Final = "cosign"
+GENESIS_BYTES_MAX: Final = 64 * 1024 * 1024
+"""Far above what an alliance begins with; whoever gives more gives no genesis."""
 
 
 def open_directory(
-    directory: Path, sources: Sources, *, chain: str | None, cosigner: str | None = None
+    directory: Path,
+    sources: Sources,
+    *,
+    chain: str | None,
+    cosigner: str | None = None,
+    is_postgresql: bool = False,
 ) -> Config:
     """The follower's data directory, made where there is none.
 
@@ -63,7 +72,7 @@ def open_directory(
         if chain is None:
             advice = "Say which chain to follow, as your alliance gave it to you: --chain name/hash"
             raise Unusable("CHAIN_NOT_PINNED", advice=advice, directory=str(directory))
-        _make_directory(directory, _read_origin(sources, chain), cosigner)
+        _make_directory(directory, _read_origin(sources, chain), cosigner, is_postgresql=is_postgresql)
     config = load_config(directory)
     if chain is not None and config.origin.chain != chain:
         raise Unverified("WRONG_CHAIN", expected=chain, found=config.origin.chain)
@@ -113,12 +122,14 @@ def _read_genesis_leaves(source: Source) -> list[bytes]:
         leaves = decode_bundle(data or b"")
         genesis = [leaf for leaf in leaves if leaf.startswith(GENESIS_START)]
         found += genesis
+        if sum(map(len, found)) > GENESIS_BYTES_MAX:
+            raise Unverified("GENESIS_TOO_LARGE", bytes_max=GENESIS_BYTES_MAX, source=source.name)
         if len(genesis) < len(leaves) or not leaves:
             break
     return found
 
 
-def _make_directory(directory: Path, origin: Origin, cosigner: str | None) -> None:
+def _make_directory(directory: Path, origin: Origin, cosigner: str | None, *, is_postgresql: bool) -> None:
     seed = keystore.make_seed()
     public = SeedSigner(seed).public
     name = cosigner or f"commonpoint-follower-{sha256(public).hexdigest()[:8]}"
@@ -133,5 +144,7 @@ def _make_directory(directory: Path, origin: Origin, cosigner: str | None) -> No
     vkey = encode_vkey(VerifierKey(name, COSIGNATURE_V1, public))
     keystore.write_private(directory / COSIGNER_FILE, vkey.encode() + b"\n")
     keystore.write_private(directory / POLICY_FILE, format_policy(derive_policy(origin)))
+    if is_postgresql:
+        keystore.write_private(directory / POSTGRESQL_FILE, POSTGRESQL_TEXT)
     # The genesis comes last: a crash before leaves a folder that is not yet a data directory.
     keystore.write_private(directory / GENESIS_FILE, b"".join(leaf + b"\n" for leaf in origin.leaves))

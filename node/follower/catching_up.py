@@ -16,14 +16,10 @@ from time import monotonic
 from typing import Final, Protocol
 
 from ledger.executor import ExecutedBlock
-from ledger.keys import SignedText
-from ledger.log.tiles import TILE_WIDTH
-from node.audit.crew import GROUP_BUNDLES, LOT, Crew
-from node.audit.preparing import ENTRY, Prepared
 from node.audit.replay import Replay
-from node.audit.tasks import CheckTask, Task, Terms
-from node.audit.together import LaterJudge, OptimisticReplay, PreparedBlocks
+from node.audit.together import LaterJudge, OptimisticReplay
 from node.follower.chain import FollowedChain, Taken
+from node.follower.crew import TailBlocks, TailCrew
 from node.follower.verified import VerifiedLog
 
 STORED_TOGETHER_LEAVES: Final = 8_192
@@ -102,12 +98,12 @@ def catch_up_together(
     """
     first = chain.size
     judge = LaterJudge()
-    terms = Terms(size=verified.size, signed_size=verified.size, has_partial_tiles=True, opening=None)
     executor = chain.executor
     usual, executor.judge = executor.judge, judge
+    chain.hold_whole(stretch=verified.size - first)
     try:
-        with _TailCrew(verified, terms, workers=workers, first=first) as crew:
-            blocks = _TailBlocks(crew.read_prepared(), first=first, height=executor.head.height, judge=judge)
+        with TailCrew(verified, workers=workers, first=first) as crew:
+            blocks = TailBlocks(crew.read_prepared(), first=first, height=executor.head.height, judge=judge)
             replay = OptimisticReplay.resume(iter(()), origin=chain.origin, executor=executor)
             replay.blocks, replay.judge, replay.ask = iter(blocks), judge, crew.ask
             _store_confirmed(chain, replay, crew, is_stopping=is_stopping)
@@ -117,7 +113,7 @@ def catch_up_together(
 
 
 def _store_confirmed(
-    chain: FollowedChain, replay: OptimisticReplay, crew: _TailCrew, *, is_stopping: Stop
+    chain: FollowedChain, replay: OptimisticReplay, crew: TailCrew, *, is_stopping: Stop
 ) -> None:
     """Replay to the end, storing blocks some way behind, once their signatures are known to be good."""
     batches: deque[tuple[int, int]] = deque()
@@ -147,98 +143,3 @@ def _store_confirmed(
     crew.confirm_all()
     chain.store_taken()
     chain.fold_if_due()
-
-
-class _TailCrew(Crew):
-    """A crew that begins in the middle of a log, and knows which signatures are done."""
-
-    def __init__(self, source: VerifiedLog, terms: Terms, *, workers: int, first: int) -> None:
-        super().__init__(source, terms, workers=workers)
-        bundles = -(-terms.size // TILE_WIDTH)
-        begin = first // TILE_WIDTH
-        # By the same numbers as from the beginning: answers are filed under them.
-        self._first_group = begin // GROUP_BUNDLES
-        self._groups = [
-            range(max(begin, each), min(each + GROUP_BUNDLES, bundles))
-            for each in range(0, bundles, GROUP_BUNDLES)
-        ]
-        self._asked = self._used = self._first_group
-        self._made = self._given = 0
-        self._in_hand: dict[int, int] = {}
-
-    def read_prepared(self) -> Iterator[Prepared]:
-        """The bundles from where it begins, prepared, in order."""
-        for number in range(self._first_group, len(self._groups)):
-            self._used = number
-            while number not in self._prepared:
-                self._hand_out()
-                if self._answers.empty() and self._lots:
-                    self._check_lot()
-                else:
-                    self._take_answer()
-            yield self._prepared.pop(number)
-
-    def ask(self, questions: list[SignedText]) -> None:
-        """As `Crew.ask`; lots are counted."""
-        self._made += (len(self._questions) + len(questions)) // LOT
-        super().ask(questions)
-
-    def close_lot(self) -> int:
-        """The number of the lot with which everything asked so far is asked."""
-        if self._questions:
-            self._lots.append(self._questions)
-            self._questions = []
-            self._made += 1
-        return self._made
-
-    def is_confirmed(self, lot: int) -> bool:
-        """Whether this lot and those before it were found good."""
-        if self._given < lot:
-            return False
-        in_hand = [
-            self._in_hand[id(task)]
-            for worker in self._workers
-            for task in worker.tasks
-            if isinstance(task, CheckTask)
-        ]
-        return min(in_hand, default=lot + 1) > lot
-
-    def confirm_all(self) -> None:
-        """Everything asked so far was found good. Raises `Irregular`."""
-        lot = self.close_lot()
-        while not self.is_confirmed(lot):
-            self._hand_out()
-            if self._answers.empty() and self._lots:
-                self._check_lot()
-            else:
-                self._take_answer()
-
-    def _give_lot(self) -> Task | None:
-        task = super()._give_lot()
-        if task is not None:
-            self._given += 1
-            # A task's place in memory is another's only when it was answered.
-            self._in_hand[id(task)] = self._given
-        return task
-
-    def _check_lot(self) -> None:
-        super()._check_lot()
-        self._given += 1
-
-
-class _TailBlocks(PreparedBlocks):
-    """The blocks from a leaf in the middle of the first prepared group on."""
-
-    def __init__(self, groups: Iterator[Prepared], *, first: int, height: int, judge: LaterJudge) -> None:
-        self._groups = groups
-        self._judge = judge
-        self._take = lambda _prepared: None
-        self._size = first
-        self._height = height
-        self._next_group()
-        group = self._group
-        self._at = first % TILE_WIDTH
-        before = group.kinds[: self._at]
-        self._entry = before.count(ENTRY)
-        self._transactions = iter(group.transactions[before.count(b"t") :])
-        self._blocks = iter(group.blocks[before.count(b"b") :])

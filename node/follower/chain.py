@@ -15,20 +15,32 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from contracts.mechanics.log_keys import list_policies
 from ledger.errors import InvariantBroken, Unverified
 from ledger.executor import ExecutedBlock
 from ledger.keys import Signer
 from ledger.log import merkle
-from ledger.log.note import COSIGNATURE_V1, Checkpoint, VerifierKey, add_signature_lines, cosign, split_note
-from ledger.log.policy import Policy, verify_checkpoint
+from ledger.log.note import (
+    COSIGNATURE_V1,
+    Checkpoint,
+    VerifierKey,
+    add_signature_lines,
+    cosign,
+    parse_checkpoint,
+    split_note,
+)
 from ledger.log.tiles import TILE_LEVELS, FullTile
+from ledger.policy_chain import PolicyChain
 from ledger.state import Changes
 from ledger.transaction import Transaction
 from node.chain import ChainKeeper
 from node.folding import FOLD_ROWS_MAX
+from node.startup import learn_own_policies
 from node.storage.atomic import read_file, replace_file
 
 TARGET_FILE: Final = "target.note"
+WHOLE_LEAVES_MAX: Final = 8_000_000
+"""What so many leaves write is all in memory while they are executed, as in an audit."""
 
 
 class Target(NamedTuple):
@@ -71,13 +83,15 @@ class Taken(NamedTuple):
     changes: Changes
 
 
-def read_target(folder: Path, policy: Policy) -> Target | None:
-    """The checkpoint that the follower was on its way to. Raises `Unverified` where nobody signed it."""
+def read_target(folder: Path) -> Target | None:
+    """The checkpoint that the follower was on its way to; it was believed then, and is judged again by the
+    log's own policies before anything is cosigned. Raises `Unverified` for what is no checkpoint.
+    """
     data = read_file(folder / TARGET_FILE)
     if data is None:
         return None
     note = data.decode()
-    return Target(verify_checkpoint(policy, note), note)
+    return Target(parse_checkpoint(split_note(note)[0]), note)
 
 
 def _find_end(tile: FullTile) -> int:
@@ -88,13 +102,18 @@ def _find_end(tile: FullTile) -> int:
 class FollowedChain(ChainKeeper):
     """State, log, tree and checkpoint of a ledger that others make."""
 
+    is_vouched_elsewhere = True
+
     def __init__(self, *, folder: Path, cosigner: Cosigner, target: Target | None, **how: Any) -> None:
         super().__init__(**how)
         self.folder = folder
         self._cosigner = cosigner
         self.target = target
+        self._policies: PolicyChain | None = None
         self._unstored: list[Taken] = []
         self._tiles: list[FullTile] = []
+        self._whole_until = 0
+        """Up to this size every record is kept in memory; 0 where that is not so."""
 
     @property
     def size(self) -> int:
@@ -117,6 +136,11 @@ class FollowedChain(ChainKeeper):
         """Whether readers see a head that a signed checkpoint stands for, and none is on its way."""
         return self.target is not None and self._signed_size == self.target.checkpoint.size == self.size
 
+    def get_shown(self) -> Target | None:
+        """The checkpoint that readers see; None before the first."""
+        note = self.checkpoint
+        return Target(parse_checkpoint(split_note(note)[0]), note) if note else None
+
     def aim(self, target: Target) -> None:
         """The target is on the disk: from here on leaves of its tree may be executed."""
         replace_file(self.folder / TARGET_FILE, target.note.encode())
@@ -134,6 +158,30 @@ class FollowedChain(ChainKeeper):
         """The root of a complete subtree of this chain."""
         with self._lock:
             return self._tree.node(level, index)
+
+    def hold_whole(self, *, stretch: int) -> None:
+        """Where more is to come than was folded before, every record is in memory while it comes: what is not
+        there need not be looked for.
+        """
+        if not self._whole_until and stretch > (self.store.fold.read_mark() or 0):
+            self._folder.finish()
+            self.executor.state.hold_whole()
+            self.store.fold.is_noting = False
+            self._whole_until = self.size + WHOLE_LEAVES_MAX
+
+    def fold_when_idle(self) -> None:
+        """As any node; once a long stretch is folded, no more is kept in memory than by any node."""
+        self._folder.take_finished()
+        if self._whole_until and not self._folder.is_busy:
+            self._let_go()
+        super().fold_when_idle()
+
+    def _let_go(self) -> None:
+        """What is not in memory is looked for from here on. Nothing is on its way to the disk."""
+        self._whole_until = 0
+        self.store.fold.learn_last_days()
+        self.store.fold.is_noting = True
+        self.executor.state.let_go()
 
     def take(self, taken: Taken) -> None:
         """The block is executed and part of the tree. It will be stored with those that follow it."""
@@ -159,6 +207,9 @@ class FollowedChain(ChainKeeper):
             self.take_up(taken.block, taken.transactions, taken.changes)
         del self._unstored[:count]
         self._tiles = [tile for tile in self._tiles if _find_end(tile) > end]
+        if 0 < self._whole_until < end:
+            self._folder.finish()
+            self._let_go()
         self._on_step("committed")
 
     def begin_fold(self) -> None:
@@ -186,4 +237,8 @@ class FollowedChain(ChainKeeper):
             raise Unverified(
                 "CHECKPOINT_ROOT", size=executed, expected=target.checkpoint.root.hex(), found=root.hex()
             )
+        # All of its tree is executed, so the log itself says who may sign for it.
+        if self._policies is None or self._policies.newest.epoch != len(list_policies(self.reader)):
+            self._policies = learn_own_policies(self)
+        self._policies.verify_signed(target.note)
         return self._cosigner.sign(target.note)

@@ -6,7 +6,7 @@ records wait for its end or are told to come again, as reads that blocks overtak
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
 from ledger.errors import CommonpointError, Refused
@@ -36,12 +36,27 @@ class FollowerCore(NodeCore):
         self.on_block = lambda _seconds, _block: None
         self.on_failure = lambda: None
         self.charge = lambda _sender, _messages: None
+        self.disk = follower.disk
+        self.on_moved: Callable[[], None] = lambda: None
+        """Called when readers see a new head, or new lines under the same."""
+        self._unshown: list[tuple[float, ExecutedBlock]] = []
         # Through this core, whose listeners are set later.
+        follower.list_policy_steps = self.list_policy_steps
         follower.on_block = self._hear_block
+        follower.on_shown = self._hear_shown
         follower.on_failure = self._hear_failure
 
     def _hear_block(self, seconds: float, block: ExecutedBlock) -> None:
-        self.on_block(seconds, block)
+        # Of the block itself others hear when readers see it; its leaves are in the log.
+        self._unshown.append((seconds, block._replace(leaves=[])))
+
+    def _hear_shown(self) -> None:
+        unshown, self._unshown = self._unshown, []
+        if unshown:
+            self.on_block(sum(seconds for seconds, _ in unshown), _join([block for _, block in unshown]))
+        elif self.on_cosigned is not None:
+            self.on_cosigned(self._chain.checkpoint)
+        self.on_moved()
 
     def _hear_failure(self) -> None:
         self.on_failure()
@@ -90,3 +105,14 @@ class FollowerCore(NodeCore):
         finally:
             self._chain.close()
             self._chain.store.close()
+
+
+def _join(blocks: Sequence[ExecutedBlock]) -> ExecutedBlock:
+    """Blocks that readers see at once, as one without its leaves: a checkpoint stands for all of them."""
+    last = blocks[-1]
+    return last._replace(
+        first=blocks[0].first,
+        leaf_hashes=[leaf_hash for block in blocks for leaf_hash in block.leaf_hashes],
+        answers=[answer for block in blocks for answer in block.answers],
+        system=[message for block in blocks for message in block.system],
+    )

@@ -9,7 +9,7 @@ source that is down, behind or wrong ends nothing: another is asked, or the same
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
@@ -18,14 +18,18 @@ from ledger.codec import encode
 from ledger.errors import CommonpointError, InvalidBlock, InvariantBroken, Unverified
 from ledger.executor import ExecutedBlock
 from ledger.log.merkle import compute_consistency_proof, verify_consistency
-from ledger.log.note import NOTE_CHARACTERS_MAX
-from ledger.log.policy import Policy, verify_checkpoint
+from ledger.policy_steps import PolicyStep
 from node.audit.sources import SourceUnavailable
+from node.disk_space import DiskSpace
+from node.follower.asking import Rounds
 from node.follower.catching_up import WORTH_SHARING, catch_up, catch_up_together
 from node.follower.chain import FollowedChain, Target
+from node.follower.contradiction import Node, make_contradiction
+from node.follower.policies import FollowedPolicies
 from node.follower.short import SHORT_LEAVES_MAX, read_short
 from node.follower.sources import Source, Sources
 from node.follower.verified import VerifiedLog
+from node.process import pause_garbage_collector
 from node.storage.atomic import replace_file
 
 log = structlog.get_logger()
@@ -51,20 +55,32 @@ class Follower:
     """One thread that keeps a chain where its sources are."""
 
     def __init__(
-        self, chain: FollowedChain, sources: Sources, *, policy: Policy, poll_seconds: float = POLL_SECONDS
+        self,
+        chain: FollowedChain,
+        sources: Sources,
+        *,
+        disk: DiskSpace | None = None,
+        poll_seconds: float = POLL_SECONDS,
     ) -> None:
         self.chain = chain
         self.sources = sources
+        self.disk = disk or DiskSpace()
+        """Where it runs out of room, nothing more is fetched until there is some again."""
         self.failure: CommonpointError | None = None
         self.on_block: Callable[[float, ExecutedBlock], None] = lambda _seconds, _block: None
         self.on_shown: Callable[[], None] = lambda: None
-        """Called when readers see a new head."""
+        """Called when readers see a new head, or the same with more lines under it."""
         self.on_failure: Callable[[], None] = lambda: None
-        self._policy = policy
+        self.list_policy_steps: Callable[[], Sequence[PolicyStep]] = list
+        """What shows the policies after epoch 0 to those who read our evidence."""
+        self._policies = FollowedPolicies(chain)
         self._poll_seconds = poll_seconds
         self._stopping = threading.Event()
+        self._rounds = Rounds(sources)
+        self._is_full = False
+        """Whether it was said that there is no room on the disk."""
         self._silent: set[str] = set()
-        """Sources of which it was said already that they give no checkpoint."""
+        """Sources of which it was said already that they give no checkpoint, or none in time."""
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
 
     @property
@@ -83,6 +99,7 @@ class Follower:
             self._thread.join()
         if self.failure is None:
             self.chain.fold_all()
+        self._rounds.close()
         self.sources.close()
 
     def begin(self, *, workers: int, is_stopping: Callable[[], bool]) -> None:
@@ -92,50 +109,90 @@ class Follower:
         Raises `Diverged`, `SourceUnavailable` where nobody has what is missing, and `Irregular` or others
         where several processes found something: then the chain is opened anew and asked without them.
         """
-        target = self.chain.target
-        if target is not None and not self.chain.has_arrived():
-            # What was believed before the last stop is reached first: its signer is held to it.
-            self._go(target, workers=workers, is_stopping=is_stopping)
-        newest = self.find_target()
-        if newest is not None and not is_stopping():
-            self._go(newest, workers=workers, is_stopping=is_stopping)
+        self._advance(workers=workers, is_stopping=is_stopping)
 
-    def find_target(self) -> Target | None:
-        """The largest signed checkpoint of all sources that is ahead of ours, or says more about it."""
-        found: Target | None = None
-        for source in self.sources.row:
-            target = self._read_target(source)
-            if target is not None and (found is None or target.checkpoint.size > found.checkpoint.size):
-                found = target
-        if found is not None and self.chain.target is not None:
-            ours = self.chain.target
-            if found.checkpoint.size < ours.checkpoint.size or found.note == ours.note:
-                return None
-        return found
+    def _advance(self, *, workers: int, is_stopping: Callable[[], bool]) -> None:
+        """As far as anybody's checkpoint and anybody's files lead. Raises as `begin`."""
+        missing: SourceUnavailable | None = None
+        for target in self.list_targets():
+            if is_stopping() or target.checkpoint.size < self.chain.size:
+                return
+            try:
+                self._go(target, workers=workers, is_stopping=is_stopping)
+            except SourceUnavailable as error:
+                # Whoever shows this checkpoint does not give what it stands for: others lead on, not as far.
+                missing = missing or error
+                if not self.chain.is_clean:
+                    raise
+            else:
+                return
+        if missing is not None:
+            raise missing
 
-    def _read_target(self, source: Source) -> Target | None:
+    def list_targets(self) -> list[Target]:
+        """Signed checkpoints that lead on from ours, or say more about it: the largest first."""
+        chain = self.chain
+        shown: dict[int, Target] = {}
+        sizes: dict[str, int] = {}
+        for source, answer in self._rounds.ask():
+            target = self._read_target(source, answer)
+            if target is not None:
+                size = sizes[source.name] = target.checkpoint.size
+                # Of two notes of one size the one that is new says more.
+                if size not in shown or (chain.target and shown[size].note == chain.target.note):
+                    shown[size] = target
+        for name in self._rounds.list_slow():
+            if name not in self._silent:
+                self._silent.add(name)
+                log.warning("source does not answer in time", source=name)
+        self.sources.note_sizes(sizes)
+        ours = chain.target
+        if ours is not None:
+            if not chain.has_arrived():
+                # What was believed before and not reached yet: its signer is held to it.
+                shown.setdefault(ours.checkpoint.size, ours)
+            elif shown.get(ours.checkpoint.size, ours).note == ours.note:
+                shown.pop(ours.checkpoint.size, None)
+        return [shown[size] for size in sorted(shown, reverse=True) if size >= chain.size]
+
+    def _read_target(self, source: Source, answer: str | CommonpointError) -> Target | None:
         try:
-            note = (source.read("checkpoint", NOTE_CHARACTERS_MAX) or b"").decode("utf-8", "replace")
-            target = Target(verify_checkpoint(self._policy, note), note)
+            if isinstance(answer, CommonpointError):
+                raise answer
+            target = Target(self._policies.open(answer, source), answer)
         except (SourceUnavailable, Unverified) as error:
             if source.name not in self._silent:
                 self.sources.put_last(source, path="checkpoint", reason=str(error))
                 self._silent.add(source.name)
             return None
-        self._silent.discard(source.name)
+        if source.name in self._silent:
+            self._silent.discard(source.name)
+            log.info("source answers again", source=source.name)
         size = target.checkpoint.size
         if size <= self.chain.size and self.chain.get_root(size) != target.checkpoint.root:
-            raise self._diverge("LOG_FORKED", target, reason=f"{source.name} shows another tree of this size")
+            reason = f"{source.name} shows another tree of this size"
+            ours = self.chain.target
+            if ours is not None and not self.chain.has_arrived():
+                # Of a tree that is executed in part there is no proof; of what readers see there is.
+                ours = self.chain.get_shown() or ours
+            is_smaller = ours is not None and size <= ours.checkpoint.size <= self.chain.size
+            node = self.chain.get_node if is_smaller else None
+            raise self._diverge(target, ours=ours, node=node, reason=reason)
         return target
 
     def _go(self, target: Target, *, workers: int, is_stopping: Callable[[], bool]) -> None:
-        """Execute up to this checkpoint. Raises `Diverged`."""
+        """Execute up to this checkpoint, and know the policies of what was executed. Raises `Diverged`."""
+        self._execute(target, workers=workers, is_stopping=is_stopping)
+        self._policies.settle()
+
+    def _execute(self, target: Target, *, workers: int, is_stopping: Callable[[], bool]) -> None:
         chain = self.chain
         size = target.checkpoint.size
         if size == chain.size:
             # Nothing new is in the log; others may have cosigned meanwhile.
             chain.aim(target)
             chain.show_head()
+            self.on_shown()
             return
         if size - chain.size <= SHORT_LEAVES_MAX and self._go_short(target, is_stopping=is_stopping):
             self.on_shown()
@@ -145,7 +202,8 @@ class Follower:
             self._check_continues(verified, target)
             chain.aim(target)
             if workers and size - chain.size >= WORTH_SHARING:
-                catch_up_together(chain, verified, workers=workers, is_stopping=is_stopping)
+                with pause_garbage_collector():
+                    catch_up_together(chain, verified, workers=workers, is_stopping=is_stopping)
             else:
                 catch_up(chain, verified, is_stopping=is_stopping, on_block=self.on_block)
         except InvalidBlock as error:
@@ -172,35 +230,48 @@ class Follower:
         return Diverged(error.check, height=self.chain.executor.head.height + 1, **error.facts)
 
     def _check_continues(self, verified: VerifiedLog, target: Target) -> None:
-        """The target's tree begins with ours."""
-        old, new = self.chain.size, target.checkpoint.size
+        """The target's tree begins with ours, and with that of the checkpoint that we were on the way to."""
+        chain, ours, new = self.chain, self.chain.target, target.checkpoint.size
+        known = [(chain.size, chain.get_root(chain.size))]
+        if ours is not None and chain.size < ours.checkpoint.size <= new:
+            known.append((ours.checkpoint.size, ours.checkpoint.root))
         try:
-            verify_consistency(
-                old=old,
-                old_root=self.chain.get_root(old),
-                new=new,
-                new_root=target.checkpoint.root,
-                proof=compute_consistency_proof(old=old, new=new, node=verified.node),
-            )
+            for old, root in known:
+                proof = compute_consistency_proof(old=old, new=new, node=verified.node)
+                verify_consistency(
+                    old=old, old_root=root, new=new, new_root=target.checkpoint.root, proof=proof
+                )
         except Unverified as error:
-            raise self._diverge("LOG_FORKED", target, reason=str(error)) from None
+            if ours is not None and ours.checkpoint.size > new:
+                ours = chain.get_shown()
+            raise self._diverge(target, ours=ours, node=verified.node, reason=str(error)) from None
 
-    def _diverge(self, code: str, target: Target, *, reason: str) -> Diverged:
-        """Two checkpoints, both signed by the log, of which one cannot continue the other."""
-        size = target.checkpoint.size
+    def _diverge(self, theirs: Target, *, ours: Target | None, node: Node | None, reason: str) -> Diverged:
+        """Two checkpoints, both signed by the log, of which one cannot continue the other; ``node`` is that
+        of the larger tree.
+        """
+        size = theirs.checkpoint.size
         path = self.chain.folder / _EVIDENCE_FILE.format(size=size)
-        ours = self.chain.target
-        notes = [target.note] if ours is None else [ours.note, target.note]
-        replace_file(path, encode({"chain": self.chain.origin.chain, "notes": notes}) + b"\n")
-        return Diverged(code, size=size, reason=reason, evidence=str(path))
+        if ours is None:
+            # Nothing was shown yet but the genesis, which the chain string stands for.
+            return Diverged("LOG_FORKED", size=size, reason=reason)
+        found = make_contradiction(
+            self.chain.origin, ours, theirs, node=node, policies=self.list_policy_steps()
+        )
+        replace_file(path, encode(found) + b"\n")
+        return Diverged("LOG_FORKED", size=size, reason=reason, evidence=str(path))
+
+    def _is_pausing(self) -> bool:
+        if self.disk.is_low and not self._is_full:
+            log.warning("nothing more is fetched: the disk is nearly full", size=self.chain.size)
+        self._is_full = self.disk.is_low
+        return self._stopping.is_set() or self._is_full
 
     def _run(self) -> None:
         try:
             while not self._stopping.wait(self._poll_seconds):
                 try:
-                    target = self.find_target()
-                    if target is not None:
-                        self._go(target, workers=0, is_stopping=self._stopping.is_set)
+                    self._advance(workers=0, is_stopping=self._is_pausing)
                 except SourceUnavailable as error:
                     log.warning("no source has what comes next", error=str(error))
                 self.chain.fold_when_idle()

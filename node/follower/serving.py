@@ -17,14 +17,12 @@ from typing import Final
 import structlog
 
 from contracts.rulebook import CURRENT
-from node.api.app import make_app
 from node.api.limits import get_default_rates, read_rates
-from node.api.server import make_server_config
-from node.app import UMASK, hold_data_dir, open_tokens
+from node.app import UMASK, Served, hold_data_dir, serve_core
 from node.audit.preparing import Irregular
 from node.audit.sources import SourceUnavailable
-from node.audit.verify import derive_policy
 from node.config import Config
+from node.disk_space import DiskSpace, read_watermarks, watch_disk
 from node.feed import Feed
 from node.fold_process import FoldApart
 from node.follower.beginning import COSIGN_PURPOSE, open_directory, read_cosigner_name
@@ -32,11 +30,12 @@ from node.follower.chain import Cosigner, FollowedChain, read_target
 from node.follower.core import FollowerCore
 from node.follower.following import Diverged, Follower
 from node.follower.sources import Sources, open_source
+from node.follower.tokens import Tokens
 from node.follower.told import Following
-from node.process import tame_garbage_collector
-from node.serving import Server, Stop, get_address, listen
+from node.follower.witnessing import FollowerDesk
+from node.process import tame_memory
+from node.serving import Stop, get_address, listen
 from node.startup import load_chain_as
-from node.storage.atomic import read_file
 from node.storage.store import open_store
 
 log = structlog.get_logger()
@@ -47,21 +46,15 @@ Step = Callable[[str], None]
 
 def open_sources(how: Following) -> Sources:
     """Every source, with the token that lets it read entry bundles."""
-
-    def read_token() -> str | None:
-        if how.token_file is None:
-            return how.token
-        return (read_file(how.token_file) or b"").decode("utf-8", "replace").strip() or None
-
-    return Sources([open_source(place, read_token) for place in how.sources])
+    tokens = Tokens(how.token, how.token_file)
+    return Sources([open_source(place, tokens) for place in how.sources])
 
 
 def open_followed_chain(
     config: Config, *, on_step: Step = lambda _step: None, is_apart: bool = True
 ) -> FollowedChain:
     """The chain as far as it is stored, over a data directory whose lock the caller holds."""
-    policy = derive_policy(config.origin)
-    target = read_target(config.directory, policy)
+    target = read_target(config.directory)
     cosigner = Cosigner(
         read_cosigner_name(config), config.open_signer(COSIGN_PURPOSE), lambda: int(time.time())
     )
@@ -89,13 +82,16 @@ def catch_up_first(
     *,
     workers: int,
     is_stopping: Callable[[], bool],
+    disk: DiskSpace | None = None,
     on_step: Step = lambda _step: None,
     is_apart: bool = True,
 ) -> Follower:
-    """A follower that has come as far as its sources are, not started yet. Raises `Diverged`."""
+    """A follower that has come as far as its sources are, not started yet. Where the ``disk`` runs out of
+    room it waits for some. Raises `Diverged`.
+    """
     while True:
         chain = open_followed_chain(config, on_step=on_step, is_apart=is_apart)
-        follower = Follower(chain, sources, policy=derive_policy(config.origin))
+        follower = Follower(chain, sources, disk=disk)
         try:
             _arrive(follower, workers=workers, is_stopping=is_stopping)
         except Diverged as error:
@@ -121,7 +117,7 @@ def _arrive(follower: Follower, *, workers: int, is_stopping: Callable[[], bool]
     chain = follower.chain
     while not is_stopping():
         try:
-            follower.begin(workers=workers, is_stopping=is_stopping)
+            follower.begin(workers=workers, is_stopping=lambda: is_stopping() or follower.disk.is_low)
         except SourceUnavailable as error:
             log.warning("nobody has what is missing", error=str(error))
             if not chain.is_clean:
@@ -140,45 +136,51 @@ def serve_follower(
     port: int,
     origins: Sequence[str] = (),
     limits: Sequence[str] = (),
+    workers: int = 0,
+    storage: tuple[str | None, str | None] = (None, None),
     announce: Callable[[Config, str], None],
 ) -> None:
-    """A follower runs until it is told to stop, or finds something that is not as it has to be.
+    """A follower runs until it is told to stop, or finds something that is not as it has to be. Its options
+    are those of any node (`node.app.serve`); where there is no room on the disk it fetches nothing more.
 
     Raises `Unusable`, `Diverged`, or `InvariantBroken` when it cannot go on.
     """
     os.umask(UMASK)
+    marks = read_watermarks(*storage)
     sources = open_sources(how)
-    config = open_directory(directory, sources, chain=how.chain, cosigner=how.cosigner)
+    config = open_directory(
+        directory, sources, chain=how.chain, cosigner=how.cosigner, is_postgresql=how.is_postgresql
+    )
     rates = read_rates(limits, default=get_default_rates(config.origin.settings.clock))
-    with hold_data_dir(config), listen(host, port) as listener:
+    disk = DiskSpace()
+    with hold_data_dir(config), listen(host, port) as listener, watch_disk(disk, directory, marks):
         stop = Stop()
-        tame_garbage_collector()
-        workers = min(WORKERS_MAX, (os.cpu_count() or 1) - 1)
-        follower = catch_up_first(config, sources, workers=workers, is_stopping=lambda: stop.is_asked)
+        tame_memory()
+        helpers = min(WORKERS_MAX, (os.cpu_count() or 1) - 1)
+        follower = catch_up_first(
+            config, sources, workers=helpers, is_stopping=lambda: stop.is_asked, disk=disk
+        )
         core = FollowerCore(follower)
+        core.policies.keep_in(config.directory)
+        core.desk = FollowerDesk(
+            config.directory, core, name=read_cosigner_name(config), signer=config.open_signer(COSIGN_PURPOSE)
+        )
         feed = Feed(core)
-        follower.on_shown = feed.bell.ring
+        core.on_moved = feed.bell.ring
         core.on_failure = lambda: stop.ask(core.halted)
+        served = Served(
+            config=config,
+            core=core,
+            origins=origins,
+            rates=rates,
+            feed=feed,
+            webhooks=None,
+            stop=stop,
+            announce=lambda: announce(config, get_address(listener)),
+        )
         try:
             if follower.chain.has_arrived():
-                follower.start()
-                app = make_app(
-                    core,
-                    tokens=open_tokens(config),
-                    origins=origins,
-                    on_broken=stop.ask,
-                    rates=rates,
-                    feed=feed,
-                )
-                server = Server(
-                    make_server_config(app),
-                    announce=lambda: announce(config, get_address(listener)),
-                    let_go=(feed.close,),
-                )
-                # Once more: what was read meanwhile stays as well.
-                tame_garbage_collector()
-                if stop.hand_over(server):
-                    server.run(sockets=[listener])
+                serve_core(served, workers, listener, before=follower.start)
         finally:
             core.stop()
     if stop.failure is not None:

@@ -18,3 +18,5 @@ class Following(NamedTuple):
     token: str | None = None
     token_file: Path | None = None
     cosigner: str | None = None
+    is_postgresql: bool = False
+    """Where its database is, the first time."""

@@ -33,7 +33,8 @@ from ledger.log.tiles import (
     tile_path,
 )
 from node.audit.sources import BUNDLE_BYTES_MAX, SourceUnavailable
-from node.follower.sources import Source, Sources
+from node.audit.tasks import Opening
+from node.follower.sources import Source, Sources, read_bundle
 
 _AHEAD: Final = 12
 """Bundles on their way while one is looked at."""
@@ -62,6 +63,20 @@ class VerifiedLog:
         """Nothing more is asked for."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
+    @property
+    def opening(self) -> Opening | None:
+        """Opens the first source in another process, for bundles alone, none of which is believed there."""
+        return self._sources.row[0].make_opening(self.size)
+
+    @property
+    def edge(self) -> list[bytes]:
+        """The hashes of the leaves after the last full bundle."""
+        return self._edge[0]
+
+    def get_bundle_root(self, index: int) -> bytes:
+        """The root over a full bundle's leaves."""
+        return self.node(TILE_LEVELS, index)
+
     def node(self, level: int, index: int) -> bytes:
         """The root of a complete subtree, as provers ask for it."""
         tile_level, step = divmod(level, TILE_LEVELS)
@@ -89,7 +104,7 @@ class VerifiedLog:
                 self._sources.put_last(source, path=path, reason=str(error))
 
         def read(source: Source) -> tuple[bytes, list[bytes]]:
-            return _check_bundle(_read_bundle(source, index, width), width, expected)
+            return _check_bundle(read_bundle(source, index, width), width, expected)
 
         return self._keep(index, self._ask_each(path, read))
 
@@ -159,8 +174,8 @@ class VerifiedLog:
         the tile above holds; so a full tile of the lowest level need not be fetched.
         """
         if width < TILE_WIDTH:
-            return self._edge[0]
-        return self.node(TILE_LEVELS, index)
+            return self.edge
+        return self.get_bundle_root(index)
 
     def _ask_ahead(self, index: int) -> None:
         source = self._sources.row[0]
@@ -195,22 +210,11 @@ def _read_hashes(source: Source, level: int, index: int, width: int) -> list[byt
     return [data[begin : begin + HASH_BYTES] for begin in range(0, len(data), HASH_BYTES)]
 
 
-def _read_bundle(source: Source, index: int, width: int) -> bytes | None:
-    data = source.read(entries_path(index, width), BUNDLE_BYTES_MAX)
-    if data is None and width < TILE_WIDTH:
-        data = source.read(entries_path(index), BUNDLE_BYTES_MAX)
-    return data
-
-
 def _check_bundle(data: bytes | None, width: int, expected: list[bytes] | bytes) -> tuple[bytes, list[bytes]]:
     """The bundle's bytes up to its ``width``-th leaf, and the hashes of the leaves. Raises `Unverified`."""
     if data is None:
         raise Unverified("BUNDLE_MISSING")
     leaves = decode_bundle(data)
-    if len(leaves) > width:
-        # A full bundle, where one of fewer leaves was dropped since.
-        leaves = leaves[:width]
-        data = data[: sum(map(len, leaves)) + 2 * width]
     hashes = compute_leaf_hashes(leaves)
     if len(hashes) != width:
         raise Unverified("LEAVES_MISSING", expected=width, found=len(hashes))

@@ -49,8 +49,11 @@ class CoreCalls:
             "policies": lambda: [encode(step) for step in core.list_policy_steps()],
             "record": core.get_record,
             "records": core.list_records,
+            "rest": core.find_rest,
             "transaction": self._find_transaction,
             "webhook": self._manage,
+            "witness_add": self._add_checkpoint,
+            "witness_read": self._read_checkpoint,
             "witnessed": lambda: core.witnessed,
         }
 
@@ -69,6 +72,15 @@ class CoreCalls:
         if self._webhooks is None or name not in _WEBHOOK_CALLS:
             raise Refused("NOT_FOUND")
         return getattr(self._webhooks, name)(*arguments)
+
+    def _add_checkpoint(self, data: bytes) -> tuple[int, str, str]:
+        if self._core.desk is None:
+            raise Refused("NOT_FOUND")
+        reply = self._core.desk.add_checkpoint(data)
+        return reply.status, reply.body, reply.media_type
+
+    def _read_checkpoint(self, origin_hash: str) -> str | None:
+        return None if self._core.desk is None else self._core.desk.read_checkpoint(origin_hash)
 
     def _break(self, code: str, facts: dict[str, Any]) -> None:
         self._on_broken(InvariantBroken(code, **facts))

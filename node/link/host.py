@@ -76,6 +76,7 @@ def make_supervisor(
             origins=list(origins),
             limited=[name for name in ("reads", "addresses") if getattr(rates, name)],
             has_webhooks=webhooks is not None,
+            has_desk=core.desk is not None,
             head=head,
             checkpoint=checkpoint,
         )
@@ -85,6 +86,7 @@ def make_supervisor(
         feed.close()
 
     core.on_block = note_block
+    core.on_cosigned = service.publish_note
     return Supervisor(
         service,
         count=workers,

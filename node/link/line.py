@@ -33,6 +33,10 @@ class Events(Protocol):
         """The chain has moved on."""
         ...
 
+    def cosign(self, note: str) -> None:
+        """The newest checkpoint has more lines under it."""
+        ...
+
     def stop(self) -> None:
         """The node is stopping."""
         ...
@@ -82,6 +86,8 @@ class Line(asyncio.Protocol):
                 self._tell(wire.ANSWERS.decode(payload))
             elif kind == FromCore.BLOCK:
                 self._events.extend(wire.BLOCK.decode(payload))
+            elif kind == FromCore.NOTE:
+                self._events.cosign(wire.NOTE.decode(payload))
             elif kind == FromCore.RETURN:
                 self._return(wire.RETURNED.decode(payload))
             elif kind == FromCore.SETUP:

@@ -18,7 +18,7 @@ from ledger.executor import Head, make_tables
 from ledger.genesis import Origin, read_genesis
 from ledger.log.note import parse_checkpoint, split_note
 from ledger.log.tiles import TILE_WIDTH
-from ledger.policy_chain import PolicyStep, read_steps
+from ledger.policy_steps import PolicyStep, read_steps
 from ledger.promise import ABSENCE_DECODER, PROMISE_DECODER, Absence, Promise
 from node.answers import Proofs, Taken
 from node.http_signatures import NonceWindow
@@ -28,6 +28,7 @@ from node.link.wire import Setup
 from node.storage.log import LogStore
 from node.storage.place import parse_place
 from node.storage.store import open_store
+from node.witness.protocol import Reply
 
 _REACH_ATTEMPTS_MAX: Final = 1_000
 _SECONDS: Final = 30.0
@@ -43,8 +44,6 @@ class RemoteCore:
         self.policy = setup.policy
         self.vkey = setup.vkey
         self.is_ready = True
-        self.is_at_rest = False
-        """As far as a worker knows: the process that makes blocks says so to who sends something."""
         self._line = line
         self._clock = clock
         self._log = _open_log(setup)
@@ -113,6 +112,13 @@ class RemoteCore:
         if note is not None:
             self._reach(parse_checkpoint(split_note(note)[0]).size)
         return note
+
+    def find_rest(self) -> str | None:
+        """Why a transaction sent now would not get into a block soon: the core knows."""
+        if not self.is_ready:
+            return "intake is closed"
+        reason: str | None = self.call("rest", kind=str | None)
+        return reason
 
     def list_policy_steps(self) -> list[PolicyStep]:
         """What shows each policy after epoch 0, as far as a checkpoint hands over to it."""
@@ -232,3 +238,19 @@ class RemoteDesk:
     def _ask(self, name: str, *arguments: Any) -> dict[str, Any]:
         found: dict[str, Any] = self._core.call("webhook", name, *arguments)
         return found
+
+
+class RemoteWitness:
+    """The witness's desk in the core's process (`node.witness.app.Desk`)."""
+
+    def __init__(self, core: RemoteCore) -> None:
+        self._core = core
+
+    def add_checkpoint(self, data: bytes) -> Reply:
+        """The answer to a submission."""
+        return Reply(*self._core.call("witness_add", data, kind=tuple[int, str, str]))
+
+    def read_checkpoint(self, origin_hash: str) -> str | None:
+        """The newest cosigned checkpoint of a log, or None."""
+        note: str | None = self._core.call("witness_read", origin_hash, kind=str | None)
+        return note

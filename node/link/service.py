@@ -62,6 +62,12 @@ class Service:
         for link in self._links:
             link.queue(frame)
 
+    def publish_note(self, note: str) -> None:
+        """Every worker will show the newest checkpoint with the lines of this note. Any thread."""
+        frame = encode_frame(FromCore.NOTE, wire.encode(note))
+        for link in self._links:
+            link.queue(frame)
+
     def find_head(self) -> tuple[Any, str]:
         """Head and checkpoint of one moment: the two move one after the other."""
         while True:

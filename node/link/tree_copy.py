@@ -44,6 +44,8 @@ class TreeCopy:
         if (stated.size, stated.root) != (head.size, self._tree.root()):
             raise InvariantBroken("CHECKPOINT_DIFFERS", size=head.size, root=self._tree.root().hex())
         self._spelling = Spelling(self._tree, checkpoint)
+        self._ahead = ""
+        """A cosigned checkpoint of a block that was not told of yet."""
 
     def extend(self, block: Block) -> None:
         """The tree has this block's leaves too; one that it has already is passed over."""
@@ -58,9 +60,22 @@ class TreeCopy:
                 [hashes[place : place + _HASH_BYTES] for place in range(0, len(hashes), _HASH_BYTES)]
             )
             self._log.size = block.head.size
-            self.checkpoint = block.checkpoint
+            is_cosigned = _get_body(self._ahead) == _get_body(block.checkpoint)
+            self.checkpoint = self._ahead if is_cosigned else block.checkpoint
             self.head = block.head
-            self._spelling = Spelling(self._tree, block.checkpoint)
+            self._spelling = Spelling(self._tree, self.checkpoint)
+
+    def add_cosignatures(self, note: str) -> None:
+        """The checkpoint is shown as this note, which has more lines under the same; of one that comes, then.
+
+        A checkpoint that a block has left behind stays behind.
+        """
+        with self._lock:
+            if _get_body(note) != _get_body(self.checkpoint):
+                self._ahead = note
+                return
+            self.checkpoint = note
+            self._spelling = Spelling(self._tree, note)
 
     def encode_answer(self, taken: Taken, trusted_size: int | None) -> bytes:
         """The bytes that answer a transaction, as `node.api.transactions.encode_taken` makes them."""
@@ -124,3 +139,8 @@ class TreeCopy:
         if not 0 < old <= new <= self.head.size:
             raise Refused("BAD_SIZES", old=old, new=new, size=self.head.size)
         return merkle.compute_consistency_proof(old=old, new=new, node=self._tree.node)
+
+
+def _get_body(note: str) -> str:
+    """What is signed: all before the empty line."""
+    return note.partition("\n\n")[0]

@@ -33,6 +33,7 @@ class FromCore(IntEnum):
     ANSWERS = 3
     RETURN = 4
     STOP = 5
+    NOTE = 6
 
 
 class Submitted(Struct, array_like=True, gc=False):
@@ -115,6 +116,8 @@ class Setup(Struct):
     limited: list[str]
     """The limits of requests that are set at all."""
     has_webhooks: bool
+    has_desk: bool
+    """Whether checkpoints are cosigned here when somebody asks (`node.follower.witnessing`)."""
     head: Head
     checkpoint: str
 
@@ -134,6 +137,7 @@ FIGURES: Final = msgspec.msgpack.Decoder(list[Sample])
 SETUP: Final = msgspec.msgpack.Decoder(Setup)
 BLOCK: Final = msgspec.msgpack.Decoder(Block)
 ANSWERS: Final = msgspec.msgpack.Decoder(Answers)
+NOTE: Final = msgspec.msgpack.Decoder(str)
 RETURNED: Final = msgspec.msgpack.Decoder(Returned)
 _KINDS: Final = {each.__name__: each for each in (Refused, Rejected, InvariantBroken)}
 

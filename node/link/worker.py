@@ -35,12 +35,13 @@ from node.link.figures import list_samples
 from node.link.line import Line
 from node.link.local_socket import LocalConnection
 from node.link.loops import make_runner
-from node.link.remote_core import RemoteCore, RemoteDesk, RemoteNonces
+from node.link.remote_core import RemoteCore, RemoteDesk, RemoteNonces, RemoteWitness
 from node.link.taking import Taker
 from node.link.wire import FromWorker
 from node.metrics import Metrics
-from node.process import tame_garbage_collector
+from node.process import tame_memory
 from node.tokens import TokenIssuer
+from node.witness.beside import serve_beside
 
 _FIGURES_SECONDS: Final = 1.0
 _ORPHAN_SECONDS: Final = 3.0
@@ -62,6 +63,7 @@ class Worker:
         self._connections: set[LocalConnection] = set()
         self._metrics = Metrics()
         self._blocks: list[wire.Block] = []
+        self._note: str | None = None
         self._core: RemoteCore | None = None
         self._feed: Feed | None = None
         self._server: _Server | None = None
@@ -87,6 +89,12 @@ class Worker:
         if self._feed is not None:
             self._feed.bell.ring()
 
+    def cosign(self, note: str) -> None:
+        """The newest checkpoint has more lines under it."""
+        self._note = note
+        if self._core is not None:
+            self._core.tree.add_cosignatures(note)
+
     def stop(self) -> None:
         """Whoever waits is answered, streams end, and then the process."""
         self._is_stopping = True
@@ -110,6 +118,8 @@ class Worker:
         core = self._core = RemoteCore(self.line, setup, clock=get_system_time)
         for block in self._blocks:
             core.tree.extend(block)
+        if self._note is not None:
+            core.tree.add_cosignatures(self._note)
         tokens = TokenIssuer(secret=setup.token_secret, chain=core.chain, clock=get_system_time)
         feed = self._feed = Feed(core)
         taker = Taker(core, self.line)
@@ -136,8 +146,11 @@ class Worker:
             lambda: LocalConnection(taker, self._connections), sock=self._local, **_KEEP_FILE
         )
         telling = self._loop.create_task(self._tell_figures())
-        server = self._server = _Server(make_server_config(app), on_started=self._announce)
-        tame_garbage_collector()
+        server = self._server = _Server(
+            make_server_config(serve_beside(app, RemoteWitness(core) if setup.has_desk else None)),
+            on_started=self._announce,
+        )
+        tame_memory()
         if not self._is_stopping:
             await server.serve(sockets=[self._http])
         local.close()

@@ -1,11 +1,11 @@
 """One preview: the log is replayed and held against itself, and from a height on a fork is replayed with it.
 
- (1) The checkpoint is the chain's own and signed as its policy asks; (2) every leaf is stored and is the one
- of the hash tree; (3) every block, executed again, comes out byte for byte the same: that is the base, so
- what is compared is what happened; (4) before the first block asked for, the state is copied and the actions
- are put on the copy's agenda; (5) from there on each recorded block is executed in both, and outcomes are
- compared; (6) the checkpoint's root is that of the leaves, a proposal that was asked for by name is the one
- that the replay made, and the fork's own full sums hold.
+ (1) The checkpoint is the chain's own, signed by a log key that may sign for a tree of its size; (2) every
+ leaf is stored and is the one of the hash tree; (3) every block, executed again, comes out byte for byte the
+ same: that is the base, so what is compared is what happened; (4) before the first block asked for, the state
+ is copied and the actions are put on the copy's agenda; (5) from there on each recorded block is executed in
+ both, and outcomes are compared; (6) the checkpoint's root is that of the leaves, a proposal that was asked
+ for by name is the one that the replay made, and the fork's own full sums hold.
 
 Signatures are checked once, in the base. Nothing is written anywhere.
 """
@@ -23,15 +23,14 @@ from contracts.messages.actions import Action
 from ledger.codec import to_base64url
 from ledger.errors import InvalidBlock, Unverified
 from ledger.log.note import Checkpoint, parse_checkpoint, split_note
-from ledger.log.policy import verify_checkpoint
 from ledger.state import State
 from ledger.transaction import KEY_TABLE, RegisteredKey
 from node.audit.hashes import HashedLeaves
 from node.audit.invariants import verify_invariants
 from node.audit.replay import Replay
 from node.audit.signatures import SignatureChecker
+from node.audit.signers import SignerCheck
 from node.audit.sources import LeafSource
-from node.audit.verify import derive_policy
 from node.preview.figures import NOTHING, Fees, read_figures, read_flows
 from node.preview.flips import Flips
 from node.preview.fork import Fork, RememberingJudge
@@ -106,15 +105,17 @@ class _Run:
         for named in (chain, claimed.origin):
             if named != replay.origin.chain:
                 raise InvalidBlock("WRONG_CHAIN", expected=named, found=replay.origin.chain, index=0)
-        verify_checkpoint(derive_policy(replay.origin), note)
+        signer = SignerCheck(note, replay.origin)
         with SignatureChecker() as checker:
             replay.blocks = checker.read_ahead(
                 replay.blocks, chain=replay.origin.chain, find_public=partial(_find_public, replay.state)
             )
             blocks = iter(replay)
             while replay.head.height + 1 < first_height:
-                if next(blocks, None) is None:
+                earlier = next(blocks, None)
+                if earlier is None:
                     raise NoPreview("NOTHING_TO_REPLAY", first=first_height, newest=replay.head.height)
+                signer.take(earlier)
                 self._judge.forget()
             before = read_flows(replay.state)
             fork = Fork(replay.state, origin=replay.origin, actions=actions, judge=self._judge)
@@ -122,12 +123,14 @@ class _Run:
             fees, fork_fees = Fees(operator), Fees(operator)
             flips = Flips(fork.proposal)
             for block in blocks:
+                signer.take(block)
                 executed = fork.execute(block)
                 flips.take(block, executed)
                 fees.take(block, block.executed.answers)
                 fork_fees.take(block, executed.answers)
                 self._judge.forget()
         flips.finish()
+        signer.finish()
         self._check_end(proposal, actions, fork.state)
         height = replay.head.height
         base = read_figures(replay.state, before=before, fees=fees, height=height)

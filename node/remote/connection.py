@@ -18,7 +18,7 @@ import httpx2
 import msgspec
 
 from ledger.errors import CommonpointError
-from node.audit.sources import SourceUnavailable
+from node.audit.sources import SourceUnavailable, read_body
 
 ATTEMPTS_MAX: Final = 5
 BUSY_ATTEMPTS_MAX: Final = 100
@@ -134,9 +134,10 @@ class Connection:
         wait, failures = _FIRST_WAIT_SECONDS, 0
         for _ in range(BUSY_ATTEMPTS_MAX):
             try:
-                response = self._client.request(
+                with self._client.stream(
                     method, f"{self.url}/{path}", params=params or None, content=body, headers=sent
-                )
+                ) as response:
+                    answer = read_body(response, _ANSWER_BYTES_MAX)
             except (httpx2.UnsupportedProtocol, httpx2.InvalidURL) as error:
                 raise SourceUnavailable("URL_INVALID", url=self.url, reason=str(error)) from None
             except httpx2.HTTPError as error:
@@ -146,17 +147,16 @@ class Connection:
                     raise SourceUnavailable("SOURCE_UNREACHABLE", url=self.url, reason=reason) from None
             else:
                 if response.status_code == httpx2.codes.OK:
-                    return self._read(response)
+                    return self._check_size(answer)
                 failures += response.status_code != httpx2.codes.TOO_MANY_REQUESTS
                 if response.status_code not in _AGAIN or failures == ATTEMPTS_MAX:
-                    raise _read_refusal(response)
+                    raise _read_refusal(response.status_code, answer)
                 wait = max(wait, _read_retry_after(response))
             time.sleep(min(wait, _WAIT_SECONDS_MAX))
             wait *= 2
         raise SourceUnavailable("SOURCE_BUSY", url=self.url, attempts=BUSY_ATTEMPTS_MAX)
 
-    def _read(self, response: httpx2.Response) -> bytes:
-        body: bytes = response.content
+    def _check_size(self, body: bytes) -> bytes:
         if len(body) > _ANSWER_BYTES_MAX:
             raise SourceUnavailable("SOURCE_ANSWERED", url=self.url, reason="more than any answer")
         return body
@@ -167,16 +167,16 @@ def make_path(*parts: str | int) -> str:
     return "/".join(quote(str(part), safe="") for part in parts)
 
 
-def _read_refusal(response: httpx2.Response) -> NodeRefused:
+def _read_refusal(status: int, answer: bytes) -> NodeRefused:
     """The problem the node told, or that it told none."""
     try:
-        told = msgspec.json.decode(response.content)
+        told = msgspec.json.decode(answer)
     except (msgspec.MsgspecError, UnicodeError):
         told = None
     if not isinstance(told, dict) or not isinstance(told.get("code"), str):
         told = {"code": _UNKNOWN}
     facts = {name: value for name, value in told.items() if name not in ("code", "status", "title", "type")}
-    return NodeRefused(told["code"], status=response.status_code, **facts)
+    return NodeRefused(told["code"], status=status, **facts)
 
 
 def _read_retry_after(response: httpx2.Response) -> float:

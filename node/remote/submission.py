@@ -1,9 +1,9 @@
 """Transactions sent to a node, and what came of them: believed because the answer proves it, not because it
 was given.
 
-For each answer: (1) it has one outcome a message; (2) its checkpoint is signed as the policy asks, for this
-chain; (3) the leaves are rebuilt from our own signed bytes; (4) the range proof puts them into the
-checkpoint's tree; (5) that tree continues the one of the answer before.
+For each answer: (1) it has one outcome a message; (2) its checkpoint is this chain's, signed by a log key
+that may sign for a tree of its size; (3) the leaves are rebuilt from our own signed bytes; (4) the range
+proof puts them into the checkpoint's tree; (5) that tree continues the one of the answer before.
 
 Nothing is stored here. Whoever sends keeps what is needed to send the same again.
 """
@@ -21,12 +21,11 @@ from ledger.genesis import Origin
 from ledger.leaves import compute_tag, encode_entry, encode_transaction_leaf
 from ledger.log.merkle import compute_leaf_hashes, verify_consistency, verify_range
 from ledger.log.note import Checkpoint
-from ledger.log.policy import verify_checkpoint
 from ledger.outcome import Outcome
 from ledger.transaction import Transaction
 from ledger.values import Height, Index, Millis
-from node.audit.verify import derive_policy
 from node.remote.connection import Connection
+from node.remote.policies import RemotePolicies
 
 PATH: Final = "v1/transactions"
 
@@ -61,7 +60,7 @@ class Submitter:
 
     def __init__(self, connection: Connection, origin: Origin) -> None:
         self._connection = connection
-        self._policy = derive_policy(origin)
+        self._policies = RemotePolicies(connection, origin)
         self._trusted = Checkpoint(origin.chain, len(origin.leaves), from_base64url(origin.previous, size=32))
 
     def submit(self, transaction: Transaction) -> Proven:
@@ -77,7 +76,7 @@ class Submitter:
         if len(answer.outcomes) != transaction.header.count:
             raise Unverified("OUTCOMES_COUNT", expected=transaction.header.count, found=len(answer.outcomes))
         # (2) checkpoint.
-        checkpoint = verify_checkpoint(self._policy, answer.checkpoint)
+        checkpoint, _ = self._policies.verify(answer.checkpoint)
         # (3) leaves.
         leaf = encode_transaction_leaf(
             transaction.header_bytes, height=answer.height, signature=transaction.signature, time=answer.time

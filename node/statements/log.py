@@ -1,7 +1,8 @@
 """A log's leaves in order, under the newest checkpoint: each one is in the tree that the log has signed.
 
  (1) the genesis hashes to the chain string, to the pinned one where one is given; (2) the checkpoint is
- signed by the chain's log key, and by whom a given policy asks for; (3) every leaf hashes to what the stored
+ signed by a log key that may sign for a tree of its size, which a chain of policies shows, and by whom a
+ given policy asks for; (3) every leaf hashes to what the stored
  tiles say; (4) all of them together have the checkpoint's root.
 
 (4) is known when the last leaf was read: who takes leaves gives nothing out before. Leaves after the
@@ -17,9 +18,9 @@ from ledger.errors import InvalidBlock, Unverified
 from ledger.genesis import read_genesis
 from ledger.log.note import parse_checkpoint, split_note
 from ledger.log.policy import format_policy, verify_checkpoint
+from ledger.policy_chain import derive_policy
 from node.audit.hashes import HashedLeaves
 from node.audit.recorded import read_genesis_leaves
-from node.audit.verify import derive_policy
 from node.statements.sources import OpenLog
 
 Progress = Callable[[int, int], None]
@@ -56,9 +57,9 @@ class SignedLeaves:
         own = derive_policy(self.origin)
         if expected.policy_copy is not None and expected.policy_copy != format_policy(own):
             raise Unverified("POLICY_COPY_DIFFERS", expected=format_policy(own).decode())
-        for policy in (expected.policy, own):
-            if policy is not None:
-                verify_checkpoint(policy, note)
+        log.read_policies(self.origin).verify_signed(note)
+        if expected.policy is not None:
+            verify_checkpoint(expected.policy, note)
 
     def __iter__(self) -> Iterator[bytes]:
         """Every leaf; after the last one, all of them are the signed ones."""

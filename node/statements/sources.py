@@ -1,22 +1,27 @@
 """Where a log is read for its statements: a node's data directory, a folder of tiles, or whoever serves them.
 
 A folder of tiles is a mirror as any tool for C2SP tlog-tiles leaves it: `checkpoint`, `tile/entries/…` and
-`tile/<L>/…`. It needs neither a node nor this program to have been made. Nothing that is read here is
+`tile/<L>/…`. It needs neither a node nor this program to have been made. Where the log has changed its keys,
+what a node shows under `/v1/policies` belongs to it as the file `v1/policies`. Nothing that is read here is
 believed; `node.statements.log` holds it against the signed tree.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from ledger.genesis import Origin
 from ledger.log.note import NOTE_CHARACTERS_MAX
 from ledger.log.tiles import TILE_BYTES, entries_path, tile_path
+from ledger.policy_chain import PolicyChain
+from ledger.policy_steps import SHOWN_BYTES_MAX, SHOWN_PATH, read_shown_steps
 from node.audit.sources import BUNDLE_BYTES_MAX, HttpSource, LeafSource, SourceUnavailable
 from node.audit.verify import Expected
 from node.config import find_database, read_public_files
+from node.storage.policies import prove_stored_policies
 from node.storage.snapshot import Snapshot
 
 CHECKPOINT_FILE: Final = "checkpoint"
@@ -47,6 +52,10 @@ class TileFolder:
         """The hash tile."""
         return self._read(tile_path(level, index, width), TILE_BYTES)
 
+    def read_policies(self, origin: Origin) -> PolicyChain:
+        """The policies that were mirrored with it. Raises `Unverified`."""
+        return _accept(origin, self._read(SHOWN_PATH, SHOWN_BYTES_MAX))
+
     def _read(self, path: str, bytes_max: int) -> bytes | None:
         """What stands in the file, as far as it can be what was asked for; None where there is none."""
         try:
@@ -65,6 +74,8 @@ class OpenLog(NamedTuple):
 
     source: LeafSource
     expected: Expected
+    read_policies: Callable[[Origin], PolicyChain]
+    """What hands over from the genesis's policy to each later one."""
 
 
 @contextmanager
@@ -74,16 +85,27 @@ def open_directory(directory: Path, *, chain: str | None) -> Iterator[OpenLog]:
     Raises `Unusable` where it is neither, `SourceUnavailable` or `InvalidBlock` where it cannot be read.
     """
     if (directory / CHECKPOINT_FILE).is_file():
-        yield OpenLog(TileFolder(directory), Expected(chain=chain))
+        folder = TileFolder(directory)
+        yield OpenLog(folder, Expected(chain=chain), folder.read_policies)
         return
     files = read_public_files(directory)
     expected = Expected(chain=chain, genesis=files.genesis, policy_copy=files.policy)
     with Snapshot(find_database(directory)) as snapshot:
-        yield OpenLog(snapshot, expected)
+        yield OpenLog(snapshot, expected, lambda origin: prove_stored_policies(snapshot, origin, directory))
 
 
 @contextmanager
 def open_url(url: str, *, token: str | None, chain: str | None) -> Iterator[OpenLog]:
     """The log that a node or a mirror serves. ``token`` may read entry bundles."""
     with HttpSource(url, token) as source:
-        yield OpenLog(source, Expected(chain=chain))
+        yield OpenLog(
+            source,
+            Expected(chain=chain),
+            lambda origin: _accept(origin, source.fetch(SHOWN_PATH, SHOWN_BYTES_MAX)),
+        )
+
+
+def _accept(origin: Origin, shown: bytes | None) -> PolicyChain:
+    chain = PolicyChain.of_origin(origin)
+    chain.accept_all([] if shown is None else read_shown_steps(shown))
+    return chain

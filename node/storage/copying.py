@@ -11,7 +11,7 @@ Only the log is copied. State and look-ups follow from it.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -19,13 +19,13 @@ from typing import NamedTuple
 from ledger.errors import InvariantBroken, Unverified
 from ledger.genesis import Origin
 from ledger.log import merkle
-from ledger.log.note import VerifierKey, open_note, parse_checkpoint
-from ledger.log.tiles import TILE_LEVELS, TILE_WIDTH, HashTree, decode_bundle, encode_bundle
+from ledger.log.tiles import TILE_LEVELS, TILE_WIDTH, FullTile, HashTree, decode_bundle, encode_bundle
 from node.keystore import Unusable
 from node.storage.database import SCHEMA_MARK, Database
 from node.storage.log import LogStore
 from node.storage.packing import pack
 from node.storage.place import Place, PostgresqlPlace
+from node.storage.policies import learn_stored_policies
 from node.storage.schema import LOG_VERSION, Schema
 from node.storage.snapshot import Snapshot
 from node.storage.sqlite import SqliteDatabase
@@ -42,9 +42,9 @@ class Copied(NamedTuple):
     """Leaves under the newest stored checkpoint; the rest is vouched for when a node executes it again."""
 
 
-def copy_log(source: Snapshot, place: Place, origin: Origin, *, keys: Collection[bytes] = ()) -> Copied:
-    """The log at ``place`` is that of the source, durable and read back. Besides the genesis's, these public
-    keys may have signed the log's checkpoint.
+def copy_log(source: Snapshot, place: Place, origin: Origin, *, end: int | None = None) -> Copied:
+    """The log at ``place`` is that of the source, durable and read back, its checkpoint signed by a key that
+    could sign for a tree of its size. With ``end`` no leaf from there on is copied, nor a checkpoint over it.
 
     Raises `Unverified` where the source is not what was signed, `Unusable` where the copy is another's.
     """
@@ -55,8 +55,7 @@ def copy_log(source: Snapshot, place: Place, origin: Origin, *, keys: Collection
         found = database.read_mark(SCHEMA_MARK)
         if found != LOG_VERSION:
             raise InvariantBroken("SCHEMA_VERSION", expected=LOG_VERSION, found=found, file=database.name)
-        names = [VerifierKey.for_log(origin.chain, key) for key in {*origin.log_keys, *keys}]
-        return _Copying(source, database, schema, origin.chain, names).run()
+        return _Copying(source, database, schema, origin, end).run()
     finally:
         database.close()
 
@@ -89,15 +88,15 @@ def _open_log(place: Place) -> Database:
 
 class _Copying:
     def __init__(
-        self, source: Snapshot, database: Database, schema: Schema, chain: str, keys: Sequence[VerifierKey]
+        self, source: Snapshot, database: Database, schema: Schema, origin: Origin, end: int | None
     ) -> None:
         self._source = source
         self._database = database
         self._schema = schema
-        self._chain = chain
-        self._keys = keys
+        self._origin = origin
         self._log = LogStore(database, schema)
         self._size = source.read_size()
+        self._end = self._size if end is None else min(end, self._size)
         self._fresh: dict[tuple[int, int], bytes] = {}
         """Tiles of this copying, which are not to be read before it is committed."""
 
@@ -107,8 +106,9 @@ class _Copying:
         self._check_same(tree)
         height = self._copy(tree)
         self._read_back(first, tree)
+        self._look_at_rest(tree)
         signed = self._check_signed(tree)
-        return Copied(before=first, size=tree.size, height=height, signed_size=signed)
+        return Copied(before=first, size=self._end, height=height, signed_size=signed)
 
     def _restore_tree(self, size: int) -> HashTree:
         partial = self._log.read_leaves(size - size % TILE_WIDTH, size) if size % TILE_WIDTH else []
@@ -156,26 +156,36 @@ class _Copying:
         database, schema, first = self._database, self._schema, tree.size
         height = 0
         with database.begin() as connection:
-            for place, leaves in self._read_leaves(first, self._size):
+            for place, leaves in self._read_leaves(first, self._end):
                 database.insert(connection, schema.segment, [(place, pack(encode_bundle(leaves)))])
-                tiles = tree.extend(merkle.compute_leaf_hashes(leaves))
-                for tile in tiles:
-                    if self._get_source_tile(tile.level, tile.index) != tile.data:
-                        raise Unverified("TILE_DIFFERS", level=tile.level, index=tile.index)
-                    self._fresh[tile.level, tile.index] = tile.data
+                tiles = self._extend(tree, leaves)
                 database.insert(
                     connection, schema.tile, [(tile.level, tile.index, tile.data) for tile in tiles]
                 )
-            rows = list(self._source.list_blocks())
+            rows = [row for row in self._source.list_blocks() if row[0] < self._end]
             database.insert(connection, schema.block, [row for row in rows if row[0] >= first])
             if rows:
                 height = rows[-1][1]
             database.run(connection, "DELETE FROM note")
             note = self._source.read_checkpoint()
-            if note:
+            if note and self._end == self._size:
                 database.insert(connection, schema.note, [(self._source.read_note_size(), note)])
         self._fresh.clear()
         return height
+
+    def _extend(self, tree: HashTree, leaves: list[bytes]) -> list[FullTile]:
+        """The tree has these leaves too; what became full is as the source has it. Raises `Unverified`."""
+        tiles = tree.extend(merkle.compute_leaf_hashes(leaves))
+        for tile in tiles:
+            if self._get_source_tile(tile.level, tile.index) != tile.data:
+                raise Unverified("TILE_DIFFERS", level=tile.level, index=tile.index)
+            self._fresh[tile.level, tile.index] = tile.data
+        return tiles
+
+    def _look_at_rest(self, tree: HashTree) -> None:
+        """The tree has the leaves that are not copied too, since the source's checkpoint is over them."""
+        for _, leaves in self._read_leaves(self._end, self._size):
+            self._extend(tree, leaves)
 
     def _read_back(self, first: int, tree: HashTree) -> None:
         """What was written reads back as what was hashed. Raises `InvariantBroken`."""
@@ -194,11 +204,11 @@ class _Copying:
 
     def _check_signed(self, tree: HashTree) -> int:
         """The newest stored checkpoint is the log's own, over this tree. Raises `Unverified`."""
-        note = self._log.read_note()
-        if note is None:
+        note = self._source.read_checkpoint()
+        if not note:
             raise Unverified("UNSIGNED", size=tree.size)
-        checkpoint = parse_checkpoint(open_note(note[1], self._keys).body)
-        if checkpoint.origin != self._chain or not 0 < checkpoint.size <= tree.size:
+        checkpoint, _ = learn_stored_policies(self._source, self._origin).verify_signed(note)
+        if not 0 < checkpoint.size <= tree.size:
             raise Unverified("CHECKPOINT_OF_ANOTHER_LOG", found=checkpoint.origin, size=checkpoint.size)
         root = merkle.compute_subtree_root(first=0, end=checkpoint.size, node=tree.node)
         if root != checkpoint.root:

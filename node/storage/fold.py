@@ -32,7 +32,7 @@ _WRITER: Final = "writer"
 
 
 class FoldStore:
-    """Folded records: a `ledger.state.RecordSource`, and the writer of the fold."""
+    """Folded records: a `ledger.record_source.RecordSource`, and the writer of the fold."""
 
     def __init__(self, database: Database, schema: Schema, tables: Mapping[str, Any], sweep: Sweep) -> None:
         self._database = database
@@ -40,6 +40,8 @@ class FoldStore:
         self._sweep = sweep
         self._claim: int | None = None
         self._days = NewDays(sweep.tables, self._is_empty)
+        self.is_noting = True
+        """Whether `note` does anything; where it did not, `learn_last_days` has to follow."""
         self._decoders = {name: msgspec.json.Decoder(kind) for name, kind in tables.items()}
 
     def load(self, wanted: Mapping[str, Sequence[str]]) -> list[tuple[str, str, Any]]:
@@ -47,7 +49,7 @@ class FoldStore:
         found: list[tuple[str, str, Any]] = []
         connection = self._database.readers.get()
         for table, named in wanted.items():
-            keys = [key for key in named if self._days.may_exist(table, key)]
+            keys = self._days.select(table, named)
             if not keys:
                 continue
             decode = self._decoders[table].decode
@@ -70,7 +72,8 @@ class FoldStore:
 
     def note(self, changes: Mapping[str, Mapping[str, Any]]) -> None:
         """These changes are about to be folded, by this process or for it, and no others are on their way."""
-        self._days.note(changes)
+        if self.is_noting:
+            self._days.note(changes)
 
     def learn_last_days(self) -> None:
         """What the last two days of each table hold is known from here on, where that is soon read."""
@@ -107,15 +110,18 @@ class FoldStore:
             for name, records in sorted(changes.items()):
                 table = self._schema.state[name]
                 # In key order: neighbours share pages.
-                keys = sorted(records)
-                written = [
-                    (key, record if type(record) is bytes else encode(record))
-                    for key in keys
-                    if (record := records[key]) is not None
-                ]
-                database.put(connection, table, written)
-                if len(written) < len(keys):
-                    database.remove(connection, table, [key for key in keys if records[key] is None])
+                ordered = sorted(records.items())
+                database.put(
+                    connection,
+                    table,
+                    [
+                        (key, record if type(record) is bytes else encode(record))
+                        for key, record in ordered
+                        if record is not None
+                    ],
+                )
+                removed = [key for key, record in ordered if record is None]
+                database.remove(connection, table, removed)
             self._sweep.run(database, connection, self._schema, changes)
             lookups.write(database, connection, self._schema)
             database.mark(connection, _FOLD, size)

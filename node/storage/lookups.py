@@ -2,95 +2,128 @@
 
 Rows are made from each executed block and written with the fold; what was not folded yet is searched in
 memory, so an answer is never behind the log. Every table is keyed by segment first: inserts touch the newest
-pages only, and a search goes through the segments from the newest to the oldest.
+pages only, and a search goes through the segments from the newest to the oldest. Members and references are
+kept many to a row (`node.storage.chunks`), transactions, which are looked for whenever one comes, one by one.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Final, NamedTuple
+from zlib import crc32
 
+import msgspec
 from sqlalchemy import Connection
 
-from ledger.executor import Answer, ExecutedBlock
+from ledger.codec import encode
+from ledger.executor import ExecutedBlock
 from ledger.transaction import Header, Transaction
+from node.storage.chunks import BUCKET_MASK, NamedEntries, find_in_chunk, find_range, find_segment, read_chunk
 from node.storage.database import Database
 from node.storage.schema import SEGMENT_BITS, Schema
+
+
+class Brought(NamedTuple):
+    """A transaction that is in the log, or what a block did by itself, as much of it as look-ups need: bytes,
+    which wait for a fold in little room and go to another process as they are.
+    """
+
+    place: int
+    """Index of the transaction's leaf; or of the first of the block's own messages."""
+    header: bytes
+    """Empty where there is no transaction."""
+    messages: bytes
+    """A list of them."""
+
+
+class _Names(msgspec.Struct, gc=False):
+    """What a message can be found by, whichever it is. (In the order in which JSON has them.)"""
+
+    hold: str = ""
+    member: str | None = None
+    original: str = ""
+    program: str = ""
+    recipient: str | None = None
+    reference: str = ""
+    sender: str | None = None
+    target: str | None = None
+
+
+# Who brings them has read the messages already: here only the names count.
+_read_names: Final = msgspec.json.Decoder(list[_Names]).decode
+_read_header: Final = msgspec.json.Decoder(Header).decode
+
+
+def list_brought(block: ExecutedBlock, transactions: Sequence[Transaction]) -> Iterator[Brought]:
+    """What a block brought, in log order: its own messages, and its transactions but for those that are not
+    in the log.
+    """
+    if block.system:
+        yield Brought(block.first, b"", encode(block.system))
+    for transaction, answer in zip(transactions, block.answers, strict=True):
+        if answer.refusal is None and not answer.is_repeat:
+            messages = b"[%b]" % b",".join(transaction.message_bytes)
+            yield Brought(answer.index, transaction.header_bytes, messages)
 
 
 class LookupRows:
     """The rows of some blocks."""
 
     def __init__(self) -> None:
-        self.history: list[tuple[int, str, int, str]] = []
-        self.references: list[tuple[int, str, str, int]] = []
+        self.history = NamedEntries()
+        """(index, member, program)"""
+        self.references = NamedEntries()
+        """(index, reference, sender)"""
         self.transactions: list[tuple[int, str, str, str, int]] = []
 
-    def add_block(self, block: ExecutedBlock, transactions: Sequence[Transaction]) -> None:
-        """Take up what a block brought: its system messages, and its transactions with their answers."""
-        self.add_system(block.first, block.system)
-        for transaction, answer in list_taken(block, transactions):
-            self.add_transaction(answer.index, transaction.header, transaction.messages)
+    def add(self, brought: Brought) -> None:
+        """Take up what comes next in the log."""
+        place, names = brought.place, _read_names(brought.messages)
+        if brought.header:
+            header = _read_header(brought.header)
+            self.transactions.append((place >> SEGMENT_BITS, header.sender, header.id, header.digest, place))
+            self._add_messages(place + 1, header.sender, names)
+        else:
+            for index, message in enumerate(names, start=place):
+                self._add_messages(index, message.sender, [message])
 
-    def add_system(self, first: int, messages: Sequence[Any]) -> None:
-        """Take up what a block did by itself."""
+    def _add_messages(self, first: int, sender: str | None, messages: Sequence[_Names]) -> None:
+        history, references = self.history.buckets, self.references.buckets
+        # As `NamedEntries.add`, which would take longer to call than what it does.
         for index, message in enumerate(messages, start=first):
-            self._add_message(index, message)
-            sender = getattr(message, "sender", None)
-            if sender is not None:
-                self._add_references(index, sender, message)
-
-    def add_transaction(self, index: int, header: Header, messages: Sequence[Any]) -> None:
-        """Take up a transaction whose leaf stands at ``index``."""
-        self.transactions.append((index >> SEGMENT_BITS, header.sender, header.id, header.digest, index))
-        for number, message in enumerate(messages, start=index + 1):
-            self._add_message(number, message)
-            self._add_references(number, header.sender, message)
-
-    def _add_references(self, index: int, sender: str, message: Any) -> None:
-        """The order of its own that an entry names, and the one it completes or undoes."""
-        named = {getattr(message, field, "") for field in ("reference", "original", "hold")} - {""}
-        self.references += [(index >> SEGMENT_BITS, sender, name, index) for name in sorted(named)]
-
-    def _add_message(self, index: int, message: Any) -> None:
-        member = getattr(message, "member", None)
-        if member is None:
-            return
-        segment = index >> SEGMENT_BITS
-        program = getattr(message, "program", "")
-        self.history.append((segment, member, index, program))
-        recipient = getattr(message, "recipient", None)
-        if recipient is None:
-            return
-        # Points that go elsewhere concern whom they go to as well. An exchange by a member for themselves,
-        # into the same program, is turned down and stands in the log: that is one row, not two.
-        target = getattr(message, "target", None) or program
-        if (recipient, target) != (member, program):
-            self.history.append((segment, recipient, index, target))
+            member = message.member
+            if member is not None:
+                program = message.program
+                history[crc32(member.encode()) & BUCKET_MASK] += (index, member, program)
+                recipient = message.recipient
+                if recipient is not None:
+                    # Points that go elsewhere concern whom they go to as well. An exchange by a member for
+                    # themselves, into the same program, is turned down and stands in the log: that is one
+                    # row, not two.
+                    target = message.target or program
+                    if (recipient, target) != (member, program):
+                        self.history.add(index, recipient, target)
+            if sender is None:
+                continue
+            reference = message.reference
+            if message.original or message.hold:
+                # The order of its own that an entry names, and the one it completes or undoes.
+                for name in sorted({reference, message.original, message.hold} - {""}):
+                    self.references.add(index, name, sender)
+            elif reference:
+                references[crc32(reference.encode()) & BUCKET_MASK] += (index, reference, sender)
 
     def write(self, database: Database, connection: Connection, schema: Schema) -> None:
         """Part of the fold's database transaction."""
-        transactions = [
+        transactions = sorted(
             (segment, sender, name, index, digest)
             for segment, sender, name, digest, index in self.transactions
-        ]
-        for table, rows in (
-            (schema.history, self.history),
-            (schema.reference, self.references),
-            (schema.transaction, transactions),
-        ):
-            # In key order: neighbours share pages.
-            database.insert(connection, table, sorted(rows))
-
-
-def list_taken(
-    block: ExecutedBlock, transactions: Sequence[Transaction]
-) -> Iterator[tuple[Transaction, Answer]]:
-    """The transactions of a block that are in the log, with their answers."""
-    for transaction, answer in zip(transactions, block.answers, strict=True):
-        if answer.refusal is None and not answer.is_repeat:
-            yield transaction, answer
+        )
+        # In key order: neighbours share pages.
+        database.insert(connection, schema.history, self.history.make_rows())
+        database.insert(connection, schema.reference, self.references.make_rows())
+        database.insert(connection, schema.transaction, transactions)
 
 
 class RecentBlocks:
@@ -100,29 +133,31 @@ class RecentBlocks:
     """
 
     def __init__(self) -> None:
-        self.blocks: list[tuple[ExecutedBlock, Sequence[Transaction]]] = []
+        self.brought: list[Brought] = []
+        """In log order."""
         self.by_transaction: dict[tuple[str, str], tuple[str, int]] = {}
         self.count = 0
         """Entries."""
         self._rows = LookupRows()
         self._known = 0
-        """Of so many blocks the rows are there."""
+        """Of so much of what was brought the rows are there."""
         self._lock = threading.Lock()
 
     def add_block(self, block: ExecutedBlock, transactions: Sequence[Transaction]) -> None:
-        """Take up what a block brought: its system messages, and its transactions with their answers."""
-        for transaction, answer in list_taken(block, transactions):
-            header = transaction.header
-            self.by_transaction[header.sender, header.id] = (header.digest, answer.index)
+        """Take up what a block brought."""
+        for transaction, answer in zip(transactions, block.answers, strict=True):
+            if answer.refusal is None and not answer.is_repeat:
+                header = transaction.header
+                self.by_transaction[header.sender, header.id] = (header.digest, answer.index)
         self.count += len(block.leaves)
-        self.blocks.append((block, transactions))
+        self.brought += list_brought(block, transactions)
 
     @property
     def rows(self) -> LookupRows:
         """The rows of all blocks that were added by now."""
         with self._lock:
-            while self._known < len(self.blocks):
-                self._rows.add_block(*self.blocks[self._known])
+            while self._known < len(self.brought):
+                self._rows.add(self.brought[self._known])
                 self._known += 1
             return self._rows
 
@@ -157,25 +192,17 @@ class Lookups:
         found = {
             index
             for recent in (self.unfolded, self._folding)
-            for _, who, index, which in list(recent.rows.history)
-            if who == member and index < before and program in (None, which)
+            for index, which in recent.rows.history.find(member)
+            if index < before and program in (None, which)
         }
-        newest = min(before - 1, 2**62) >> SEGMENT_BITS
-        clause, extra = ("", ()) if program is None else (" AND program = ?", (program,))
-        top = self._database.ask("SELECT max(segment) FROM history").scalar()
-        for segment in range(min(newest, -1 if top is None else top), -1, -1):
+        for data in self._list_chunks("history", member, end=before):
             if len(found) >= limit:
                 break
-            stored = self._database.ask(
-                "SELECT DISTINCT entry FROM history WHERE segment = ? AND member = ? AND entry < ?"
-                f"{clause} ORDER BY entry DESC LIMIT ?",
-                segment,
-                member,
-                before,
-                *extra,
-                limit,
-            ).all()
-            found.update(row[0] for row in stored)
+            found.update(
+                index
+                for index, which in find_in_chunk(data, member)
+                if index < before and program in (None, which)
+            )
         return sorted(found, reverse=True)[:limit]
 
     def find_reference(self, sender: str, reference: str) -> list[int]:
@@ -183,19 +210,23 @@ class Lookups:
         found = {
             index
             for recent in (self.unfolded, self._folding)
-            for _, who, which, index in list(recent.rows.references)
-            if who == sender and which == reference
+            for index, who in recent.rows.references.find(reference)
+            if who == sender
         }
-        top = self._database.ask("SELECT max(segment) FROM lookup_reference").scalar()
-        for segment in range(-1 if top is None else top, -1, -1):
-            stored = self._database.ask(
-                "SELECT entry FROM lookup_reference WHERE segment = ? AND sender = ? AND reference = ?",
-                segment,
-                sender,
-                reference,
-            ).all()
-            found.update(row[0] for row in stored)
+        for data in self._list_chunks("lookup_reference", reference):
+            found.update(index for index, who in find_in_chunk(data, reference) if who == sender)
         return sorted(found)
+
+    def _list_chunks(self, table: str, name: str, *, end: int = 2**53) -> Iterator[bytes]:
+        """The chunks on the disk that may hold a name below ``end``, the newest first."""
+        top = self._database.fetch(f"SELECT max(place) FROM {table}")[0][0]
+        newest = -1 if top is None else find_segment(top)
+        for segment in range(min(newest, (end - 1) >> SEGMENT_BITS), -1, -1):
+            first, beyond = find_range(segment, name, end=end)
+            rows = self._database.fetch(
+                f"SELECT data FROM {table} WHERE place >= ? AND place < ? ORDER BY place DESC", first, beyond
+            )
+            yield from (data for (data,) in rows)
 
     def find_transaction(self, sender: str, transaction_id: str) -> tuple[str, int] | None:
         """The digest and leaf index of the newest transaction taken under this id."""
@@ -225,13 +256,13 @@ class Lookups:
         return segments
 
     def list_rows(self) -> LookupRows:
-        """All folded rows, for an audit."""
+        """All folded rows, for an audit. Raises `Unverified` for a broken chunk."""
         rows = LookupRows()
-        for table, columns, into in (
-            ("history", "segment, member, entry, program", rows.history),
-            ("lookup_reference", "segment, sender, reference, entry", rows.references),
-            ("lookup_transaction", "segment, sender, id, digest, entry", rows.transactions),
-        ):
-            found = self._database.ask(f"SELECT {columns} FROM {table} ORDER BY {columns}")
-            into.extend(tuple(row) for row in found)
+        for table, into in (("history", rows.history), ("lookup_reference", rows.references)):
+            for place, data in self._database.ask(f"SELECT place, data FROM {table} ORDER BY place"):
+                for row in read_chunk(place, data):
+                    into.add(*row)
+        columns = "segment, sender, id, digest, entry"
+        found = self._database.ask(f"SELECT {columns} FROM lookup_transaction ORDER BY {columns}")
+        rows.transactions.extend(tuple(row) for row in found)
         return rows

@@ -18,7 +18,7 @@ from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Table
 from sqlalchemy.types import TypeEngine
 
 LOG_VERSION: Final = 3
-VIEWS_VERSION: Final = 5
+VIEWS_VERSION: Final = 6
 """Which tables there are and how they are read, of the log and of the views. Views of an older version may be
 deleted: the next start makes them again.
 """
@@ -87,23 +87,13 @@ class Schema:
         integer = _integer()
         blob, text = LargeBinary(), _text()
         self.history = self._table(
-            self.views,
-            "history",
-            _column("segment", integer, primary_key=True),
-            _column("member", text, primary_key=True),
-            _column("entry", integer, primary_key=True),
-            _column("program", text, primary_key=True),
-            rowless=True,
+            self.views, "history", _column("place", integer, primary_key=True), _column("data", blob)
         )
+        """Which entries concern a member, in chunks (`node.storage.chunks`)."""
         self.reference = self._table(
-            self.views,
-            "lookup_reference",
-            _column("segment", integer, primary_key=True),
-            _column("sender", text, primary_key=True),
-            _column("reference", text, primary_key=True),
-            _column("entry", integer, primary_key=True),
-            rowless=True,
+            self.views, "lookup_reference", _column("place", integer, primary_key=True), _column("data", blob)
         )
+        """Which entries name a reference, likewise."""
         self.transaction = self._table(
             self.views,
             "lookup_transaction",

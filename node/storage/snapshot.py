@@ -20,16 +20,15 @@ from ledger.errors import Unverified
 from ledger.log.tiles import TILE_WIDTH
 from node.audit.lookups import HISTORY, REFERENCES, TRANSACTIONS, Row
 from node.audit.sources import SourceUnavailable
+from node.storage.chunks import compute_place, find_first, read_chunk
 from node.storage.moment import open_moment
 from node.storage.packing import unpack
 from node.storage.place import Place
 from node.storage.schema import LOG_VERSION, SEGMENT_BITS, VIEWS_VERSION
 
-_LOOKUPS: Final = {
-    HISTORY: ("history", "entry, member, program"),
-    REFERENCES: ("lookup_reference", "entry, sender, reference"),
-    TRANSACTIONS: ("lookup_transaction", "entry, sender, id, digest"),
-}
+_CHUNKED: Final = {HISTORY: "history", REFERENCES: "lookup_reference"}
+_BROKEN: Final = ("", "a broken chunk")
+"""Stands in a row for what no entry can say."""
 
 
 class Snapshot:
@@ -126,6 +125,11 @@ class Snapshot:
         for row in self._rows("SELECT last, height, time FROM block ORDER BY last"):
             yield row[0], row[1], row[2]
 
+    def find_block(self, height: int) -> int | None:
+        """The index of the block leaf of this height, as filed."""
+        found: int | None = self._get("SELECT last FROM block WHERE height = ?", height)
+        return found
+
     def list_records(self, table: str) -> Iterator[tuple[str, bytes]]:
         """Every record of a state table in key order, as stored."""
         if not self.has_views:
@@ -143,20 +147,39 @@ class Snapshot:
             yield row[0], row[1]
 
     def list_lookups(self, lookup: str, segment: int) -> Iterator[Row]:
-        """Every look-up row of one segment."""
+        """Every look-up row of one segment. Of a chunk that is not as it would have been made, one row that
+        no entry brings.
+        """
         if not self.has_views:
-            return iter(())
-        table, columns = _LOOKUPS[lookup]
-        return self._rows(f"SELECT {columns} FROM {table} WHERE segment = ?", segment)
+            return
+        if lookup == TRANSACTIONS:
+            yield from self._rows(
+                "SELECT entry, sender, id, digest FROM lookup_transaction WHERE segment = ?", segment
+            )
+            return
+        begin, end = (compute_place(segment=each, bucket=0) for each in (segment, segment + 1))
+        for place, data in self._rows(
+            f"SELECT place, data FROM {_CHUNKED[lookup]} WHERE place >= ? AND place < ?", begin, end
+        ):
+            for index, name, beside in _read_chunk(place, data):
+                yield (index, name, beside) if lookup == HISTORY else (index, beside, name)
 
     def find_lookup_outside(self, segment: int) -> Row | None:
         """A look-up row of no segment from 0 to this one, if there is any."""
-        for table, columns in _LOOKUPS.values() if self.has_views else ():
-            for row in self._rows(
-                f"SELECT {columns} FROM {table} WHERE segment > ? OR segment < 0 LIMIT 1",
-                segment,
+        if not self.has_views:
+            return None
+        for row in self._rows(
+            "SELECT entry, sender, id, digest FROM lookup_transaction"
+            " WHERE segment > ? OR segment < 0 LIMIT 1",
+            segment,
+        ):
+            return row
+        end = compute_place(segment=segment + 1, bucket=0)
+        for table in _CHUNKED.values():
+            for place, data in self._rows(
+                f"SELECT place, data FROM {table} WHERE place >= ? OR place < 0 LIMIT 1", end
             ):
-                return row
+                return _read_chunk(place, data)[0]
         return None
 
     def _get(self, statement: str, *values: int | str) -> Any:
@@ -174,6 +197,15 @@ def _unpack(row: Any) -> bytes:
         return unpack(row) if isinstance(row, bytes) else b""
     except Unverified:
         return b""
+
+
+def _read_chunk(place: int, data: Any) -> list[Row]:
+    """The rows of a chunk, or the one that stands for a broken one."""
+    broken: list[Row] = [(find_first(place), *_BROKEN)]
+    try:
+        return list(read_chunk(place, data)) if isinstance(data, bytes) else broken
+    except Unverified:
+        return broken
 
 
 def _count_leaves(data: bytes) -> int:

@@ -9,24 +9,35 @@ Requests are not authenticated: the log's signature under the checkpoint is all 
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, Protocol
 
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
 from ledger.errors import Refused
 from node.api.bodies import Disconnected, read_body
-from node.witness.desk import WitnessDesk
 from node.witness.protocol import REQUEST_BYTES_MAX, Reply
 
 ADD_PATH: Final = "/add-checkpoint"
-_SHOWN: Final = re.compile(r"/([0-9a-f]{64})/checkpoint")
+SHOWN: Final = re.compile(r"/([0-9a-f]{64})/checkpoint")
+
+
+class Desk(Protocol):
+    """Who answers: `node.witness.desk`, or that of another process. Any thread, never the event loop."""
+
+    def add_checkpoint(self, data: bytes) -> Reply:
+        """The answer to a submission."""
+        ...
+
+    def read_checkpoint(self, origin_hash: str) -> str | None:
+        """The newest cosigned checkpoint of a log, or None."""
+        ...
 
 
 class WitnessApp:
     """The ASGI app over a desk."""
 
-    def __init__(self, desk: WitnessDesk) -> None:
+    def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,10 +70,10 @@ class WitnessApp:
                 return Reply(400, f"more than {REQUEST_BYTES_MAX} bytes\n")
             # A disk is waited for, and a lock.
             return await run_in_threadpool(self._desk.add_checkpoint, data)
-        shown = _SHOWN.fullmatch(path)
+        shown = SHOWN.fullmatch(path)
         if shown is None:
             return Reply(404, "nothing here\n")
         if method != "GET":
             return Reply(405, "GET it\n")
-        note = self._desk.read_checkpoint(shown[1])
+        note = await run_in_threadpool(self._desk.read_checkpoint, shown[1])
         return Reply(404, "never cosigned\n") if note is None else Reply(200, note)

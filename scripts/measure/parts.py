@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from scripts.measure.figures import Figures
+from scripts.measure.followed import FOLLOWERS, measure_followed
 from scripts.measure.inside import call_apart, measure_inside
 from scripts.measure.load import Load
 from scripts.measure.peer import measure_peer
@@ -21,7 +22,7 @@ from scripts.measure.shops import measure_shops
 from scripts.measure.site import Site
 from scripts.measure.sizes import Sizes, count_leaves, get_file_sizes, measure_leaves
 from scripts.measure.sockets import measure_socket
-from scripts.measure.verifying import catch_up, rebuild, verify
+from scripts.measure.verifying import catch_up, follow, rebuild, verify
 
 
 class Setting(NamedTuple):
@@ -158,6 +159,25 @@ def _measure_calls(setting: Setting, mix: str, operations: int, *, callers: int,
     return runs
 
 
+def _measure_followed(setting: Setting) -> None:
+    """With followers and without, one after the other as often as asked for."""
+    prepared = prepare(setting.cache, seed=setting.seed, members=_VERIFIED_MEMBERS)
+    run = Run("day", 1_000, 40_000 if setting.is_quick else 400_000)
+    spent: dict[int, list[float]] = {0: [], FOLLOWERS: []}
+    for count in (0, FOLLOWERS):
+
+        def drive(site: Site, load: Load, count: int = count) -> Figures:
+            return measure_followed(site, load, followers=count, workers=setting.workers)
+
+        runs = setting.bench.measure(prepared, run, drive)
+        setting.report.add_runs(runs, part="followed")
+        spent[count] += [each.cpu_us_per_operation for each in runs]
+    ratio = min(spent[0]) / min(spent[FOLLOWERS])
+    setting.report.add_other(
+        f"leader's speed by processor time, with {FOLLOWERS} followers to none", round(ratio, 3), "x"
+    )
+
+
 def _measure_postgresql(setting: Setting) -> None:
     with run_postgres() as server:
         prepared = prepare_in_postgresql(server, setting.scratch, seed=setting.seed, members=setting.members)
@@ -200,8 +220,10 @@ def _measure_verification(setting: Setting) -> None:
 
 def _tell_verification(setting: Setting, directory: Path) -> None:
     timed, operations = verify(directory)
+    followed = follow(directory, directory.parent)
     for name, each in (
         (f"commonpoint verify, {operations:,} operations from disk", timed),
+        ("a follower from a folder, the same log", followed),
         ("commonpoint rebuild, the same log", rebuild(directory)),
         ("a start without views, the same log", catch_up(directory)),
     ):
@@ -212,6 +234,7 @@ def _tell_verification(setting: Setting, directory: Path) -> None:
             seconds=round(each.seconds, 2),
             cpu_us_per_operation=round(each.cpu_seconds / operations * 1_000_000, 1),
         )
+    shutil.rmtree(directory.parent / "mirror")
     shutil.rmtree(directory)
 
 
@@ -229,6 +252,9 @@ PARTS: Final = {
     "sdk": Part("the peak mix as calls of the SDK in four client processes", _measure_sdk),
     "burst": Part("redemptions with codes from 20 merchants at once", _measure_burst),
     "verify": Part("verification, rebuild and catch-up", _measure_verification, needs_ledger=False),
+    "followed": Part(
+        "what two followers cost the node that they follow", _measure_followed, needs_ledger=False
+    ),
     "postgresql": Part(
         "both mixes in process, with PostgreSQL as the store", _measure_postgresql, needs_ledger=False
     ),
@@ -236,5 +262,5 @@ PARTS: Final = {
     "growth": Part("the peak mix as entries and accounts grow", _measure_growth, needs_ledger=False),
     "profile": Part("processor time by stage", _measure_stages),
 }
-EXTRA: Final = ("postgresql", "sizes", "growth", "profile")
+EXTRA: Final = ("followed", "postgresql", "sizes", "growth", "profile")
 """Parts that run only when they are asked for."""

@@ -41,6 +41,7 @@ class _Client(asyncio.Protocol):
         """Bytes of the whole answer, once its head was read."""
         self._sent = 0.0
         self._transport: Any = None
+        self._is_finished = False
 
     def connection_made(self, transport: Any) -> None:
         """Send the first."""
@@ -71,12 +72,14 @@ class _Client(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nobody should hang up on us."""
-        if not self._pool.is_done:
+        # One that has nothing more to send may be let go of while others still wait.
+        if not self._is_finished and not self._pool.is_done:
             self._pool.fail(f"the node hung up: {exc}")
 
     def _send_next(self) -> None:
         data = next(self._pool.load, None)
         if data is None:
+            self._is_finished = True
             self._pool.finish_one()
             return
         self._sent = time.perf_counter()

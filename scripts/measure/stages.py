@@ -51,7 +51,10 @@ STAGES: Final = {
     "read back": ("node.storage.log:LogStore.check_read_back",),
     "sign checkpoint": ("node.chain:ChainKeeper.show_head",),
     "gather for the fold": ("node.folding:Folder.gather",),
-    "gather look-ups": ("node.storage.lookups:LookupRows.add_block",),
+    "gather look-ups": (
+        "node.storage.lookups:RecentBlocks.add_block",
+        "node.storage.lookups:LookupRows.add",
+    ),
     "fold: encode": ("node.storage.fold:FoldStore.fold",),
     "fold: write": (
         "node.storage.sqlite:SqliteDatabase.put",

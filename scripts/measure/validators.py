@@ -4,7 +4,9 @@
 
 Four nodes as the command line runs them, each with a CometBFT of its own, over loopback, and the load beside
 them: the day mix in transactions of a thousand, over HTTP. First the commit time at a steady rate, then as
-many as go through. CPU is told of all their processes together, and of a while in which nothing is sent.
+many as go through. CPU is told of all their processes together, also by operation, and of a while in which
+nothing is sent. An operation is executed by every node: on a machine that is busy with other things, what it
+takes of a processor says more than how many go through.
 """
 
 from __future__ import annotations
@@ -117,6 +119,12 @@ def tell_cores(now: dict[str, float], before: dict[str, float], seconds: float) 
     """So many cores were busy, and with what."""
     used = {name: (now[name] - before.get(name, 0.0)) / seconds for name in sorted(now)}
     return f"{sum(used.values()):.2f} ({', '.join(f'{name} {cores:.2f}' for name, cores in used.items())})"
+
+
+def tell_microseconds(now: dict[str, float], before: dict[str, float], operations: int) -> str:
+    """So much of a processor an operation takes on all nodes together, and where."""
+    used = {name: (now[name] - before.get(name, 0.0)) / operations * 1e6 for name in sorted(now)}
+    return f"{sum(used.values()):.0f} ({', '.join(f'{name} {found:.0f}' for name, found in used.items())})"
 
 
 @contextmanager
@@ -247,13 +255,15 @@ def measure(nodes: list[Node], folder: Path, told: argparse.Namespace) -> None:
         before, started = read_cpu_seconds(pids), time.monotonic()
         seconds = sorted(send(nodes, transactions, lines=lines, rate=rate))
         elapsed = time.monotonic() - started
+        after = read_cpu_seconds(pids)
         tell(
             name,
             operations_per_second=round(operations / elapsed),
             p50_ms=round(statistics.median(seconds) * 1000),
             p99_ms=round(seconds[int(len(seconds) * 0.99)] * 1000),
             transactions=len(seconds),
-            cores=tell_cores(read_cpu_seconds(pids), before, elapsed),
+            cores=tell_cores(after, before, elapsed),
+            microseconds_per_operation=tell_microseconds(after, before, operations),
         )
     while len({tuple(node.read_checkpoint()) for node in nodes}) > 1:
         time.sleep(0.2)

@@ -1,6 +1,7 @@
-"""Verification and catch-up: the auditor's command, the rebuild, and a start without views, over one ledger.
+"""Verification and catch-up: the auditor's command, the rebuild, a start without views, and a follower that
+comes to where a mirror of the log is, over one ledger.
 
-All three are run as an operator or auditor would run them, so the seconds are those of the whole command, its
+All are run as an operator or auditor would run them, so the seconds are those of the whole command, its
 start included.
 """
 
@@ -14,7 +15,11 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from node.config import load_config
 from node.storage.store import VIEWS_FILE
+from scripts.measure.followed import run_follower
+from scripts.measure.mirror import write_mirror
+from scripts.measure.process import get_cpu_seconds
 from scripts.measure.served import ServedNode, get_children_seconds
 
 _COMMAND: Final = (sys.executable, "-P", "-m", "node.cli.main")
@@ -49,6 +54,14 @@ def catch_up(directory: Path) -> Timed:
     started = time.perf_counter()
     with ServedNode(directory) as node:
         return Timed(time.perf_counter() - started, node.cpu_seconds)
+
+
+def follow(directory: Path, scratch: Path) -> Timed:
+    """A follower of a mirror in a folder starts from nothing, until it serves."""
+    mirror = write_mirror(directory, scratch / "mirror")
+    started = time.perf_counter()
+    with run_follower(str(mirror), chain=load_config(directory).origin.chain) as (_, pid):
+        return Timed(time.perf_counter() - started, get_cpu_seconds(pid))
 
 
 def _run(*arguments: str) -> tuple[Timed, bytes]:

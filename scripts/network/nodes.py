@@ -142,7 +142,7 @@ def run_nodes(folder: Path, configs: Mapping[str, Config]) -> Iterator[list[Node
             started.append(Node(name, folder / name, process, configs[name]))
         for node in started:
             node.process.wait_for_address()
-        started.append(_start_follower(folder, leader=started[0]))
+        started.append(_start_follower(folder, leaders=list(started)))
         started[-1].process.wait_for_address()
         yield started
     except Exception as error:
@@ -165,15 +165,21 @@ def check(nodes: Sequence[Node]) -> None:
         node.process.check()
 
 
-def _start_follower(folder: Path, *, leader: Node) -> Node:
+def _start_follower(folder: Path, *, leaders: Sequence[Node]) -> Node:
+    """A follower of all of them: whichever is down, it goes on with another."""
+    tokens = folder / f"{FOLLOWER}.tokens"
+    tokens.touch(0o600)
+    tokens.write_text(
+        "".join(f"{each.process.address} {issue_token(each.config, 'follower')}\n" for each in leaders)
+    )
+    sources = [word for each in leaders for word in ("--follow", each.process.address)]
     process = NodeProcess(
         folder / FOLLOWER,
-        options=("--follow", leader.process.address, "--chain", leader.chain, "--cosigner", COSIGNER),
-        settings={"COMMONPOINT_TOKEN": issue_token(leader.config, "follower")},
+        options=(*sources, "--token-file", str(tokens), "--chain", leaders[0].chain, "--cosigner", COSIGNER),
         # Its own directory is not there before it has seen the genesis.
         log=folder / f"{FOLLOWER}.log",
     )
-    return Node(FOLLOWER, folder / FOLLOWER, process, leader.config)
+    return Node(FOLLOWER, folder / FOLLOWER, process, leaders[0].config)
 
 
 def read_cosigner(node: Node) -> VerifierKey:

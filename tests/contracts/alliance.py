@@ -30,8 +30,9 @@ from ledger.posting import (
     credit,
     get_account_key,
 )
+from ledger.record_source import RecordSource
 from ledger.rule import Rulebook
-from ledger.state import RecordSource, State
+from ledger.state import State
 from ledger.transaction import Transaction, TransactionDecoder, sign_transaction
 from ledger.values import LEAF_BYTES_MAX
 from tests.contracts.cast import (

@@ -8,9 +8,10 @@ import httpx2
 
 from contracts.messages import Enrol
 from ledger.keys import SeedSigner
+from ledger.policy_chain import derive_policy
 from ledger.transaction import sign_transaction
 from merchant_sdk import make_member_id
-from merchant_sdk.origins import make_policy, read_origin
+from merchant_sdk.origins import read_origin
 from merchant_sdk.trust import Link, Trust
 from tests.merchant_sdk.genesis import get_system_time, seed_of
 from tests.merchant_sdk.small_node import SmallNode
@@ -29,7 +30,7 @@ class Notary:
     def trust(self, note: str | None = None) -> Trust:
         leaves = [leaf.decode() for leaf in self.node.origin.leaves]
         origin = read_origin(leaves, chain=self.node.chain)
-        return Trust(origin=origin, policy=make_policy(origin), note=note)
+        return Trust(origin=origin, policy=derive_policy(origin), note=note)
 
     async def send(self, messages: list[Any], trusted_size: int, purpose: str = "custody") -> bytes:
         self.count += 1

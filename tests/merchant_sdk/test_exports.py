@@ -17,7 +17,7 @@ PUBLIC = {
     "Exposure", "Government", "GrantError", "Held", "HistoryEntry", "HoldError", "InsufficientPoints",
     "InvalidRequest", "LimitExceeded", "LogContradiction", "MemberKey", "Merchant", "Micros",
     "NotEntitled", "NotFound", "NotSent", "OccurredAtError",
-    "OpenWindow", "OutboxError", "PausedError", "PointsCode", "Position", "Program", "Proposal",
+    "OpenWindow", "OutboxError", "PausedError", "PointsCode", "Position", "Program", "Promised", "Proposal",
     "ProposalError", "QR", "Quote", "QuoteError", "Receipt", "ReferenceConflict",
     "RefusedByNode", "RejectedByLedger", "Resent", "ReturnError", "SettlementError", "Spend", "Statement",
     "StepUpRequired",

@@ -9,8 +9,9 @@ import pytest
 
 from contracts.messages import Enrol
 from ledger.keys import SeedSigner
+from ledger.policy_chain import derive_policy
 from merchant_sdk import Unverified, make_member_id
-from merchant_sdk.origins import make_policy, read_origin
+from merchant_sdk.origins import read_origin
 from merchant_sdk.trust import REMEMBERED_MAX, Link
 from tests.merchant_sdk.genesis import LOG
 from tests.merchant_sdk.notary import MEMBERS, Notary, believe
@@ -171,7 +172,7 @@ def test_the_genesis_must_hash_to_the_pinned_chain():
 
 def test_the_policy_follows_from_the_genesis():
     node = SmallNode()
-    policy = make_policy(node.origin)
+    policy = derive_policy(node.origin)
     assert [log.key.public for log in policy.logs] == [LOG.public]
     assert policy.quorum == "none"
 

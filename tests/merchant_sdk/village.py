@@ -10,6 +10,7 @@ import httpx2
 import msgspec
 
 from contracts.messages import Grant, OpenProgram, OpenSeries
+from ledger.keys import Signer
 from ledger.leaves import ENTRY_DECODER, ENTRY_START
 from merchant_sdk import AsyncMerchant, Merchant
 from node.api.app import make_app
@@ -23,10 +24,14 @@ from tests.merchant_sdk.road import Road
 class RealNode:
     """The node's own core and app, without a socket."""
 
-    def __init__(self, folder: Path, *, clock: Callable[[], int] = get_system_time) -> None:
+    def __init__(
+        self, folder: Path, *, clock: Callable[[], int] = get_system_time, signer: Signer = LOG
+    ) -> None:
         self.origin = make_origin()
         self.chain = self.origin.chain
-        self.core = NodeCore.open(folder / "ledger.db", genesis=self.origin.leaves, signer=LOG, clock=clock)
+        self.core = NodeCore.open(
+            folder / "ledger.db", genesis=self.origin.leaves, signer=signer, clock=clock
+        )
         tokens = TokenIssuer(secret=bytes(32), chain=self.chain, clock=get_system_time)
         # Thousands of questions a second come from one test.
         self.app = make_app(self.core, tokens=tokens, rates=UNLIMITED)

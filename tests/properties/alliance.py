@@ -58,6 +58,12 @@ class Alliance:
         self.pairs[pair.id] = pair
         return pair
 
+    def find_seed(self, public: str) -> bytes:
+        """From which the key of this public half is made."""
+        if public == spell(bindings.crypto_sign_seed_keypair(self.log_seed)[0]):
+            return self.log_seed
+        return self.pairs[key_id_of(public)].secret[:32]
+
     def new_key_of(self, participant: str, purpose: str) -> Pair:
         pair = self.new_pair()
         self.owned.setdefault((participant, purpose), []).append(pair)

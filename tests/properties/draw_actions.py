@@ -7,7 +7,7 @@ from typing import Any
 from tests.properties import draw_limits, draw_registry
 from tests.properties.alliance import KEY_PURPOSES, PARTICIPANTS, UNFIT_KEYS
 from tests.properties.draws import Draws
-from tests.properties.model_actions import FLOORS, TRIED, make_vkey
+from tests.properties.model_actions import FLOORS, TRIED
 from tests.properties.model_exposure import find_owed
 from tests.properties.model_settlement import find_unpaid
 from tests.properties.model_values import FOREVER, PARAMETERS
@@ -183,21 +183,6 @@ def set_issuance_budget(draws: Draws, wrong: str | None) -> Action:
 def set_rulebook(draws: Draws, wrong: str | None) -> Action:
     """The next one, of which there is one."""
     return {"version": 2 if draws.state.standing["rulebook"] == 1 and not wrong else 4}
-
-
-def set_trust_policy(draws: Draws, wrong: str | None) -> Action:
-    chain, key = draws.alliance.chain, draws.state.standing["log_key"]
-    honest = f"log {make_vkey(chain, key)}\nquorum none\n"
-    other = make_vkey(chain, draws.alliance.new_pair().public)
-    mistakes = (
-        *("nothing", honest[:-1], honest.replace("quorum none\n", "")),
-        f"log {make_vkey('other/' + '0' * 32, key)}\nquorum none\n",
-    )
-    return {
-        "policy": draws.rng.choice(
-            mistakes if wrong else (honest, "# ours\n\n" + honest, f"log {other}\nquorum none\n")
-        )
-    }
 
 
 def pause(draws: Draws, wrong: str | None) -> Action:

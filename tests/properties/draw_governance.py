@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.properties import draw_actions
+from tests.properties import draw_actions, draw_trust
 from tests.properties.alliance import PARTICIPANTS
 from tests.properties.draws import DAY, Draws
 from tests.properties.model_actions import kind_of
@@ -30,10 +30,12 @@ ACTIONS = {
     "set_par": 4,
     "set_parameter": 10,
     "set_rulebook": 1,
-    "set_trust_policy": 1,
+    "set_trust_policy": 2,
+    "set_validators": 2,
     "set_voting_rule": 1,
     "set_weight": 2,
     "suspend": 2,
+    "switch_engine": 1,
 }
 
 
@@ -50,6 +52,8 @@ def find_possible(draws: Draws) -> dict[str, int]:
         "resume": not state.paused,
         "remove": not draw_actions.guests(draws),
         "set_rulebook": state.standing["rulebook"] != 1,
+        "set_validators": "engine" not in state.engines,
+        "switch_engine": "engine" in state.engines,
     }
     return {kind: weight for kind, weight in ACTIONS.items() if not idle.get(kind)}
 
@@ -57,9 +61,12 @@ def find_possible(draws: Draws) -> dict[str, int]:
 def draw_action(draws: Draws, wrong: str | None) -> dict[str, Any]:
     weights = ACTIONS if wrong else find_possible(draws)
     kind = draws.rng.choices(list(weights), list(weights.values()))[0]
+    if wrong and draws.rng.random() < 0.15:
+        kind = draws.rng.choice(("set_trust_policy", "set_trust_policy", "set_validators", "switch_engine"))
     if wrong and draws.state.paused and draws.rng.random() < 0.2:
         kind = "pause"
-    drawn: dict[str, Any] = getattr(draw_actions, kind)(draws, wrong)
+    room = draw_trust if hasattr(draw_trust, kind) else draw_actions
+    drawn: dict[str, Any] = getattr(room, kind)(draws, wrong)
     return {**drawn, "@type": kind}
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import Any
 
+from contracts.mechanics.log_keys import find_log_keys, list_policies
 from contracts.rulebook import RULEBOOKS
+from ledger.codec import to_base64url
+from ledger.errors import InvariantBroken
 from ledger.executor import ExecutedBlock, Executor, apply_genesis, make_tables
 from ledger.genesis import read_genesis
 from ledger.keys import SeedSigner
@@ -49,11 +54,17 @@ class Machine:
 
 
 class StoredMachine(Machine):
-    """One chain on disk, folded in the background after every few blocks and restarted at times."""
+    """One chain on disk, folded in the background after every few blocks and restarted at times; and with
+    another log key where the one it has is voted out.
+    """
 
-    def __init__(self, genesis: list[bytes], *, path: Path, log_seed: bytes) -> None:
+    def __init__(
+        self, genesis: list[bytes], *, path: Path, log_seed: bytes, find_seed: Callable[[str], bytes]
+    ) -> None:
         self.path = path
         self.signer = SeedSigner(log_seed)
+        self.find_seed = find_seed
+        self.signers = 1
         self.rng = Random(len(genesis))
         super().__init__(genesis)
 
@@ -71,7 +82,23 @@ class StoredMachine(Machine):
         if self.rng.random() < 0.04:  # no last fold: the start re-executes what was only appended
             self.close()
             self.open()
+        self.take_log_key()
         return block
+
+    def take_log_key(self) -> None:
+        """A node goes on with a key that may sign what comes next: one that may not does not start."""
+        policies = list_policies(self.chain.reader)
+        keys = find_log_keys(policies, self.origin, height=self.chain.head.height + 1)
+        if self.signer.public in keys:
+            return
+        # The sequencer that has handed over is left its key for the block that it handed over with.
+        with suppress(InvariantBroken):
+            self.chain.check_signer()
+        self.chain.begin_fold()
+        self.close()
+        self.signer = SeedSigner(self.find_seed(to_base64url(min(keys))))
+        self.signers += 1
+        self.open()
 
     def rows(self, table: str) -> Rows:
         self.chain.fold_all()

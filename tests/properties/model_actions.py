@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable
-from hashlib import sha256
 from typing import Any
 
 from tests.properties.model_exposure import find_owed, set_budget, set_cap
@@ -12,7 +10,8 @@ from tests.properties.model_registry import check_new_keys, check_new_participan
 from tests.properties.model_settlement import stands_somewhere
 from tests.properties.model_settling import abort_window, declare_default, resolve_dispute
 from tests.properties.model_state import Block, State, Trial, reject
-from tests.properties.model_values import FOREVER, PARAMETERS, unspell
+from tests.properties.model_trust import set_trust_policy, set_validators, switch_engine
+from tests.properties.model_values import FOREVER, PARAMETERS
 
 Action = dict[str, Any]
 Facts = dict[str, Any]
@@ -44,7 +43,9 @@ KINDS = {
     "set_par": "rates",
     "set_rulebook": "rulebook",
     "set_trust_policy": "trust",
+    "set_validators": "trust",
     "set_voting_rule": "constitution",
+    "switch_engine": "trust",
 }
 
 
@@ -207,30 +208,6 @@ def set_rulebook(state: State, _block: Block, action: Action) -> None:
     state.standing["rulebook"] = action["version"]
 
 
-def set_trust_policy(state: State, block: Block, action: Action) -> None:
-    if not is_policy(action["policy"], chain=block.chain):
-        reject("POLICY_MALFORMED")
-    state.policies_of_trust[len(state.policies_of_trust) + 1] = action["policy"]
-
-
-def is_policy(text: str, *, chain: str) -> bool:
-    """A C2SP tlog-policy of one log, this one whatever its key, as far as these tests write any: with
-    comments, and without witnesses.
-    """
-    lines = [line.split() for line in text.removesuffix("\n").split("\n")]
-    said = [words for words in lines if words and not words[0].startswith("#")]
-    if not text.endswith("\n") or len(said) != 2 or said[1] != ["quorum", "none"]:
-        return False
-    return len(said[0]) == 2 and said[0][0] == "log" and said[0][1].startswith(f"{chain}+")
-
-
-def make_vkey(name: str, public: str) -> str:
-    """The verifier key of C2SP signed-note: name, key hash, type 1 and the Ed25519 key."""
-    key = b"\x01" + (unspell(public) or b"")
-    key_hash = sha256(name.encode() + b"\n" + key).digest()[:4]
-    return f"{name}+{key_hash.hex()}+{base64.b64encode(key).decode()}"
-
-
 def find_rest(state: State, action: Action) -> tuple[str, str]:
     said = [(field, action[field]) for field in ("message", "program") if field in action]
     if len(said) != 1:
@@ -269,7 +246,9 @@ DO: dict[str, Callable[[State, Block, Action], Facts | None]] = {
     "set_parameter": set_parameter,
     "set_rulebook": set_rulebook,
     "set_trust_policy": set_trust_policy,
+    "set_validators": set_validators,
     "set_voting_rule": set_voting_rule,
     "set_weight": set_weight,
     "suspend": suspend,
+    "switch_engine": switch_engine,
 }

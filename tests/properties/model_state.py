@@ -107,7 +107,10 @@ class State:
         self.paused: dict[tuple[str, str], bool] = {}
         """(`message` or `program`, which)"""
         self.trials: dict[str, Trial] = {}
-        self.policies_of_trust: dict[int, str] = {}
+        self.policies_of_trust: dict[int, Any] = {}
+        """Epoch → `model_trust.Trust`."""
+        self.engines: dict[str, Any] = {}
+        """`engine` and `validators`, once a sequencer has handed over."""
         self.budgets: dict[str, Grant] = {}
         self.covers: dict[str, Cover] = {}
         self.brands: dict[str, tuple[tuple[str, int], ...]] = {}

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 from collections import Counter, defaultdict
 from typing import Any
+
+from nacl import bindings
 
 from tests.properties.machine import Machine
 from tests.properties.model import Model
 from tests.properties.model_exposure import find_owed
 from tests.properties.model_state import CAME, WENT, LotKey
-from tests.properties.model_values import LOTS_MAX, NEVER
+from tests.properties.model_trust import find_log_keys, make_vkey
+from tests.properties.model_values import LOTS_MAX, NEVER, unspell
 from tests.properties.promises_of_settlement import find_due
 from tests.properties.witness import Witness
 
@@ -117,6 +121,35 @@ def check_agreement(machine: Machine, model: Model, witness: Witness) -> None:
             seen[account][like[0], like[2], like[3]] += points
     assert seen == {account: lots for account, lots in witness.lots.items() if lots}
     check_debts(machine, model, witness)
+    check_trust(machine, model)
+
+
+def check_trust(machine: Machine, model: Model) -> None:
+    """Engine, validators and policies are those that were voted for."""
+    engines = model.state.engines
+    for table in ("engine", "validators"):
+        rows = [(key, tuple_of(row)) for key, row in machine.rows(table)]
+        assert rows == ([(table, tuple(engines[table]))] if engines else [])
+    policies = [(key, tuple_of(row)) for key, row in machine.rows("trust")]
+    trusted = model.state.policies_of_trust.items()
+    assert policies == [(f"{epoch:08}", tuple(trust)) for epoch, trust in trusted]
+
+
+def check_signed(note: str, model: Model) -> None:
+    """The checkpoint is of this height's tree, under a key that judges it, and its line is that key's."""
+    body, _, line = note.partition("\n\n")
+    assert body.split("\n")[:2] == [model.chain, str(model.size)]
+    dash, name, encoded = line.removesuffix("\n").split(" ")
+    assert (dash, name) == ("—", model.chain)
+    data = base64.b64decode(encoded)
+    keys = find_log_keys(model.state, chain=model.chain, height=model.height)
+    hashes = {bytes.fromhex(make_vkey(name, key).split("+")[1]): key for key in keys}
+    bindings.crypto_sign_open(data[4:] + f"{body}\n".encode(), unspell(hashes[data[:4]]))
+
+
+def tuple_of(record: Any) -> tuple[Any, ...]:
+    """A record's fields in order."""
+    return tuple(getattr(record, name) for name in record.__struct_fields__)
 
 
 def check_debts(machine: Machine, model: Model, witness: Witness) -> None:

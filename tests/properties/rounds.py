@@ -87,6 +87,9 @@ def sign(history: Any) -> list[Transaction]:
     number, window = rng.choice(closed)
     message = {"@type": "countersign", "statement": window.hash, "verdict": "agree", "window": number}
     parties = [who for who in parties_of(window) if rng.random() < 0.97]
+    outsiders = sorted(set(draws.state.participants) - set(parties_of(window)))
+    if outsiders and rng.random() < 0.2:
+        parties.append(rng.choice(outsiders))
     return [send(history, who, message) for who in parties]
 
 

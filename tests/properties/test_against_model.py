@@ -19,7 +19,7 @@ from tests.properties.landmarks import LANDMARKS, find_landmarks
 from tests.properties.machine import Machine, StoredMachine, remember_little
 from tests.properties.model import Answer, Model
 from tests.properties.model_values import PARAMETERS
-from tests.properties.promises import check_agreement, check_sums
+from tests.properties.promises import check_agreement, check_signed, check_sums
 from tests.properties.promises_of_settlement import check_unsettled, check_windows, watch_limits
 from tests.properties.witness import Witness
 
@@ -35,9 +35,7 @@ REFUSALS = {
     *("WRONG_PURPOSE", "SIGNATURE_INVALID", "ID_CONFLICT"),
 }
 """What is refused of a transaction that could be read at all."""
-HANDING_OVER = "no history is handed to validators; tests/contracts/rules/test_actions_validators.py does it"
 OUT_OF_REACH = {
-    **dict.fromkeys(("ENGINE_IS_SOLO", "ENGINE_SWITCHED", "VALIDATORS_MALFORMED"), HANDING_OVER),
     "TOO_MANY_WINDOWS": "nobody cuts 128 before one is settled; tests/contracts/test_attacks_step4.py does",
     "BALANCE_LIMIT": "a million messages of 10^9 points would get there; test_limits.py begins near it",
 }
@@ -74,6 +72,8 @@ def run(
             witness.read(leaves, time)
             blocks_of_leaves.append(leaves)
             reached.see(leaves, answers, model.block_at(time).day)
+            if isinstance(machine, StoredMachine):
+                check_signed(machine.chain.checkpoint, model)
         blocks += 1
         if blocks % audit_every == 0:
             check_sums(machine)
@@ -146,7 +146,13 @@ def test_the_ledger_writes_what_the_model_tells(chain):
 def test_the_ledger_on_disk_writes_what_the_model_tells(tmp_path: Path, monkeypatch):
     remember_little(monkeypatch)
     history = make_history(11, 480, True, 7)
-    machine = StoredMachine(history.genesis, path=tmp_path / "ledger.db", log_seed=history.alliance.log_seed)
+    alliance = history.alliance
+    machine = StoredMachine(
+        history.genesis,
+        path=tmp_path / "ledger.db",
+        log_seed=alliance.log_seed,
+        find_seed=alliance.find_seed,
+    )
     twin = Machine(history.genesis)
     execute = machine.execute
 
@@ -163,6 +169,7 @@ def test_the_ledger_on_disk_writes_what_the_model_tells(tmp_path: Path, monkeypa
         gone = [row for row in rows if row[0] not in there]
         assert all(may_be_gone(table, *row, model=history.model) for row in gone), table
         assert kept == [row for row in rows if row[0] in there], table
+    assert machine.signers > 1
     machine.close()
 
 

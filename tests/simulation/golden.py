@@ -47,6 +47,11 @@ def read_golden(name: str) -> tuple[list[bytes], list[Block]]:
     return genesis, [Block(**json.loads(line)) for line in rest]
 
 
+def read_transactions(block: Block) -> list[dict[str, Any]]:
+    """What a block holds, as a machine takes it."""
+    return [json.loads(text) for text in block.transactions]
+
+
 class Replay:
     """A machine that keeps the hashes of its leaves."""
 
@@ -73,7 +78,7 @@ def replay_golden(name: str) -> Iterator[tuple[Block, int, str]]:
     genesis, blocks = read_golden(name)
     replay = Replay(genesis)
     for block in blocks:
-        replay.execute(block.time, [json.loads(transaction) for transaction in block.transactions])
+        replay.execute(block.time, read_transactions(block))
         yield block, replay.size, replay.root
 
 

@@ -25,14 +25,14 @@ from ledger.executor import ExecutedBlock
 from ledger.log.tiles import FullTile
 from ledger.transaction import Transaction
 from node.chain import ChainKeeper
+from node.engine.cometbft.beginning import Beginning, make_beginning
 from node.engine.cometbft.engine_height import EngineHeight
 from node.engine.cometbft.generated import abci_pb2 as abci
-from node.engine.cometbft.home import make_chain_id
 from node.engine.cometbft.injected import TIME_START, WAKE_START, read_time, read_wake
 from node.engine.cometbft.known import KnownTransactions
 from node.engine.cometbft.proposals import Proposals
 from node.engine.cometbft.validator_updates import list_updates
-from node.engine.standing import find_validators
+from node.engine.standing import get_engine
 
 OK: Final = 0
 REFUSED: Final = 1
@@ -91,8 +91,10 @@ class Application:
         height: EngineHeight,
         clock: Callable[[], int],
         listener: Listener,
+        beginning: Beginning | None = None,
     ) -> None:
         self._chain = chain
+        self._beginning = beginning or make_beginning(chain.origin.chain, get_engine(chain.reader))
         self._known = known
         self._height = height
         self._clock = clock
@@ -156,17 +158,15 @@ class Application:
     def _info(self, _request: abci.RequestInfo) -> abci.ResponseInfo:
         self._listener.note_connected()
         # Without the block in hand, where there is one: CometBFT was started again and shows it once more.
-        root = self._chain.compute_root(self._chain.executor.head.size)
         return abci.ResponseInfo(
             data=CODESPACE,
             app_version=1,
-            last_block_height=self._height.value,
-            last_block_app_hash=root,
+            last_block_height=self._height.committed,
+            last_block_app_hash=self._chain.compute_root(self._chain.executor.head.size),
         )
 
     def _init_chain(self, request: abci.RequestInitChain) -> abci.ResponseInitChain:
-        origin = self._chain.origin
-        expected = make_chain_id(origin.chain)
+        expected = self._beginning.chain_id
         if request.chain_id != expected:
             raise InvariantBroken("ENGINE_OF_ANOTHER_CHAIN", expected=expected, found=request.chain_id)
         return abci.ResponseInitChain(app_hash=self._chain.compute_root())
@@ -229,9 +229,9 @@ class Application:
         read = [self._read(each) for each in data]
         transactions = [each for each in read if each is not None]
         state = self._chain.executor.state
-        validators = find_validators(state)
+        validators = self._beginning.find_validators(state)
         block = self._chain.executor.execute_block(transactions, time=time, engine_height=request.height)
-        updates = list_updates(validators, find_validators(state))
+        updates = list_updates(validators, self._beginning.find_validators(state))
         tiles = [] if block.is_empty else self._chain.hash_block(block)
         answers = iter(block.answers)
         results: list[abci.ExecTxResult] = []

@@ -15,10 +15,12 @@ from typing import Final
 
 from node.keystore import Unusable
 
-VERSION: Final = "0.38.26"
+VERSION: Final = "0.39.4"
 PROGRAM_VARIABLE: Final = "COMMONPOINT_COMETBFT"
 CHECKSUM_SUFFIX: Final = ".sha256"
 _BUILT: Final = Path(__file__).parents[3] / ".tools" / "bin" / "cometbft"
+_ATTEMPTS_MAX: Final = 3
+_SECONDS: Final = 30
 _ADVICE: Final = (
     f"Run scripts/cometbft, which builds version {VERSION} with Go (https://go.dev/dl),"
     f" or set {PROGRAM_VARIABLE} to a program of that version."
@@ -38,15 +40,30 @@ def find_program() -> Path:
         raise Unusable("COMETBFT_MISSING", advice=_ADVICE, path=told or "cometbft")
     _check_sum(program)
     try:
-        ran = subprocess.run(  # noqa: S603 - the program that its owner named
-            [program, "version"], capture_output=True, timeout=30, check=True, text=True
-        )
+        found = _ask_version(program)
     except (OSError, subprocess.SubprocessError) as error:
         raise Unusable("COMETBFT_UNUSABLE", advice=_ADVICE, path=str(program), reason=str(error)) from None
-    found = ran.stdout.strip().removeprefix("v")
     if found != VERSION:
         raise Unusable("COMETBFT_VERSION", advice=_ADVICE, expected=VERSION, found=found, path=str(program))
     return program
+
+
+def _ask_version(program: Path, attempts: int = _ATTEMPTS_MAX) -> str:
+    """What it says of itself. Raises `OSError` or `subprocess.SubprocessError`.
+
+    Killed or too slow, it was the machine that failed and not the program: so it is asked again, since a node
+    that finds it unusable stays stopped.
+    """
+    try:
+        ran = subprocess.run(  # noqa: S603 - the program that its owner named
+            [program, "version"], capture_output=True, timeout=_SECONDS, check=True, text=True
+        )
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        is_its_own = isinstance(error, subprocess.CalledProcessError) and error.returncode >= 0
+        if is_its_own or attempts == 1:
+            raise
+        return _ask_version(program, attempts - 1)
+    return ran.stdout.strip().removeprefix("v")
 
 
 def _check_sum(program: Path) -> None:

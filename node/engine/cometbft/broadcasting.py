@@ -30,7 +30,7 @@ IN_HAND_MAX: Final = 4_000
 IN_HAND_MESSAGES_MAX: Final = 100_000
 AGAIN_SECONDS: Final = 10.0
 _PAUSE_SECONDS: Final = 0.05
-_LOOK_SECONDS: Final = 0.25
+_LOOK_SECONDS: Final = 0.5
 _TIMEOUT_SECONDS: Final = 30.0
 
 log = structlog.get_logger("commonpoint.cometbft")

@@ -77,6 +77,13 @@ class Child:
         process = self._process
         return process.pid if process is not None and process.poll() is None else None
 
+    def start_again(self) -> None:
+        """It is told to end, and is started again when it has."""
+        with self._lock:
+            process = self._process
+        if process is not None and process.poll() is None:
+            process.terminate()
+
     def stop(self) -> None:
         """It has ended and is not started again."""
         self._stopping.set()
@@ -117,6 +124,10 @@ class Child:
         if path.exists() and path.stat().st_size > LOG_BYTES_MAX:
             path.replace(path.with_name(LOG_FILE + ".1"))
         environment = {name: value for name, value in os.environ.items() if name != PASSPHRASE_VARIABLE}
+        # The one form in which `node.engine.cometbft.halting` reads it.
+        environment["CMT_LOG_FORMAT"] = "plain"
+        # A few hundredths of a core are all it takes; with more threads it would mostly look for work.
+        environment.setdefault("GOMAXPROCS", "1")
         with path.open("ab") as said:
             return subprocess.Popen(  # noqa: S603 - the program that was checked
                 self._command,

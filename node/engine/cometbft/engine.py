@@ -2,8 +2,9 @@
 answers.
 
 What is submitted here goes to CometBFT's mempool, and is answered when a block with it is durable here,
-whoever proposed that block. The engine stops for good at the first fault that is not the asker's; CometBFT
-that dies is started again, and nobody notices but by the time it takes.
+whoever proposed that block. The engine stops for good at the first fault that is not the asker's, and where
+the others have come to another root than it has; CometBFT that dies is started again, and nobody notices but
+by the time it takes.
 """
 
 from __future__ import annotations
@@ -16,26 +17,35 @@ from typing import Any, Final
 
 import structlog
 
+from ledger.codec import encode
 from ledger.errors import InvariantBroken, Refused
 from ledger.executor import ExecutedBlock, Head
+from ledger.log.note import encode_base64
 from ledger.transaction import Transaction, TransactionDecoder
 from node.chain import ChainKeeper
 from node.engine.answering import refuse, tell_answer, tell_failure, tell_stopped
 from node.engine.cometbft.application import Application
+from node.engine.cometbft.beginning import read_beginning
 from node.engine.cometbft.broadcasting import Broadcaster
-from node.engine.cometbft.child import Child
+from node.engine.cometbft.child import LOG_FILE, Child
 from node.engine.cometbft.engine_height import EngineHeight
+from node.engine.cometbft.halting import SaidFile
 from node.engine.cometbft.home import HOME_FOLDER
 from node.engine.cometbft.injected import encode_wake
 from node.engine.cometbft.known import KnownTransactions
+from node.engine.cometbft.membership import Membership
+from node.engine.cometbft.reaching import Reach
 from node.engine.cometbft.server import Server
 from node.engine.standing import get_engine
 from node.mempool import Mempool
 
 APP_SOCKET: Final = "app.sock"
+SETTINGS_FILE: Final = "config/config.toml"
 RPC_SOCKET: Final = "rpc.sock"
 MISBEHAVIOUR_FILE: Final = "misbehaviour.jsonl"
-_LOOK_SECONDS: Final = 0.25
+_LOOK_SECONDS: Final = 0.5
+_QUIET_SECONDS: Final = 1.0
+"""After so long without a question of CometBFT's, what is unfolded is folded."""
 _IDLE_SECONDS: Final = 0.05
 _DUE_WORK_SECONDS: Final = 20.0
 """How often an idle chain looks for work that has fallen due."""
@@ -66,20 +76,32 @@ class CometEngine:
         self._home = directory / HOME_FOLDER
         app, rpc = self._home / APP_SOCKET, self._home / RPC_SOCKET
         self._server = Server(app)
+        beginning = read_beginning(self._home, chain=chain.origin.chain, engine=get_engine(chain.reader))
         decoder = TransactionDecoder(chain.executor.rulebook.message_type)
         self._known = KnownTransactions(decoder, chain=chain.origin.chain)
         self._application = Application(
             chain,
             known=self._known,
-            height=EngineHeight(self._home, chain.store.log, before=get_engine(chain.reader).height),
+            height=EngineHeight(
+                self._home, chain.store.log, before=beginning.height, first=beginning.engine_height
+            ),
             clock=clock,
             listener=self,
+            beginning=beginning,
         )
         self._broadcaster = Broadcaster(mempool, rpc=rpc, known=self._known, on_failure=self._fail)
         self._child = Child(program, self._home, app=app, rpc=rpc, on_started=self._broadcaster.send_again)
+        self._reach = Reach(
+            self._home / SETTINGS_FILE,
+            rpc,
+            get_last_block=lambda: self._last_block,
+            start_again=self._child.start_again,
+        )
+        self._said = SaidFile(self._home / LOG_FILE)
+        self._membership = Membership(chain, self._home)
         self._stopping = threading.Event()
         self._failing = threading.Lock()
-        self._last_block = self._looked = self._looked_for_work = monotonic()
+        self._last_block = self._last_asked = self._looked = self._looked_for_work = monotonic()
         self.failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
@@ -89,11 +111,17 @@ class CometEngine:
         self._thread.start()
         self._child.start()
         self._broadcaster.start()
+        self._reach.start()
 
     @property
     def is_open(self) -> bool:
         """Whether what is submitted will be answered."""
-        return self.failure is None and not self._stopping.is_set()
+        return self.failure is None and not self._stopping.is_set() and not self._membership.is_silent
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether this node signs nothing now: it was not voted in yet, or was voted out."""
+        return self.failure is None and self._membership.is_silent
 
     @property
     def child_pid(self) -> int | None:
@@ -121,6 +149,7 @@ class CometEngine:
         while self.failure is None and self._mempool.in_hand and monotonic() < end:
             sleep(_IDLE_SECONDS)
         self._stopping.set()
+        self._reach.stop()
         self._broadcaster.stop()
         # While it is still answered, CometBFT ends in order.
         self._child.stop()
@@ -152,7 +181,7 @@ class CometEngine:
         with (self._home / MISBEHAVIOUR_FILE).open("a", encoding="ascii") as file:
             for each in facts:
                 log.critical("a validator signed two blocks of one height", **each)
-                file.write(f"{each}\n")
+                file.write(encode(each).decode() + "\n")
 
     def note_committed(
         self, block: ExecutedBlock, transactions: Sequence[Transaction], seconds: float
@@ -165,6 +194,7 @@ class CometEngine:
             waiting = self._mempool.settle(transaction)
             if waiting is not None:
                 tell_answer(waiting, answer, block=block, chain=self._chain)
+        self._membership.check(self._application.engine_height)
 
     def _run(self) -> None:
         try:
@@ -174,6 +204,7 @@ class CometEngine:
                     connection, request = asked
                     is_flush = request.HasField("flush")
                     self._server.answer(connection, None if is_flush else self._application.answer(request))
+                    self._last_asked = monotonic()
                 self._look_around()
         except BaseException as error:  # noqa: BLE001 - the thread's last act is to stop the node and say why
             self._fail(error)
@@ -186,15 +217,32 @@ class CometEngine:
         if now - self._looked < _LOOK_SECONDS:
             return
         self._looked = now
+        self._check_goes_on()
         self._let_expire()
         idle_seconds = now - self._last_block
-        if not self._application.is_between_blocks or idle_seconds < _LOOK_SECONDS:
+        # Each transaction is asked about on its way to a block. What were folded between two blocks of a busy
+        # ledger would be written once more after the next.
+        if not self._application.is_between_blocks or now - self._last_asked < _QUIET_SECONDS:
             return
         self._chain.fold_when_idle()
         if idle_seconds > _DUE_WORK_SECONDS and now - self._looked_for_work > _DUE_WORK_SECONDS:
             self._looked_for_work = now
             if self._application.is_work_due():
                 self._broadcaster.call(encode_wake(self._application.engine_height + 1))
+
+    def _check_goes_on(self) -> None:
+        """CometBFT has not given up. Raises `InvariantBroken` ``BLOCK_DIFFERS`` or ``ENGINE_FAILED``."""
+        halt = None if self._stopping.is_set() else self._said.find_halt()
+        if halt is None:
+            return
+        head = self._chain.head
+        where = {"engine_height": self._application.engine_height, "height": head.height, "size": head.size}
+        if halt.decided is None:
+            raise InvariantBroken("ENGINE_FAILED", said=halt.said, **where)
+        root, decided = self._chain.compute_root(head.size), halt.decided
+        raise InvariantBroken(
+            "BLOCK_DIFFERS", decided=encode_base64(decided), root=encode_base64(root), **where
+        )
 
     def _let_expire(self) -> None:
         """Whoever waits for what no block can take any more is told so."""

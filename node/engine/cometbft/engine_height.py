@@ -36,11 +36,19 @@ _IDLE: Final = msgspec.json.Decoder(Idle)
 class EngineHeight:
     """Read at the start, moved on with each block."""
 
-    def __init__(self, folder: Path, log: LogStore, *, before: int) -> None:
-        """``before``: height of the ledger's last block that was not this engine's; 0 where all were."""
+    def __init__(self, folder: Path, log: LogStore, *, before: int, first: int = 0) -> None:
+        """``before``: height of the ledger's last block that was not this engine's; 0 where all were.
+        ``first``: the height after which this engine begins.
+        """
         self._path = folder / HEIGHT_FILE
-        self.value = max(_read_leaf_height(log, before=before), self._read_idle(log.size))
-        """Of the last block that was committed; 0 before the first."""
+        self._first = first
+        self.value = max(first, _read_leaf_height(log, before=before), self._read_idle(log.size))
+        """Of the last block that was committed; ``first`` before that."""
+
+    @property
+    def committed(self) -> int:
+        """As CometBFT is to be told: 0 before this engine's first block."""
+        return self.value if self.value > self._first else 0
 
     def move_on(self, engine_height: int) -> None:
         """A block with leaves is durable, and tells its height itself."""

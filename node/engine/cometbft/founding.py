@@ -23,9 +23,9 @@ from ledger.errors import Refused
 from ledger.genesis import GenesisValidator, Origin, read_genesis
 from ledger.keys import SeedSigner
 from ledger.log.policy import format_policy
+from ledger.policy_chain import derive_policy
 from ledger.values import ParticipantId, PublicKey
 from node import keystore
-from node.audit.verify import derive_policy
 from node.config import (
     GENESIS_FILE,
     KEYS_FOLDER,
@@ -132,14 +132,23 @@ def join_ledger(
     keys: Path,
     validators: Sequence[Validator],
     listen: str | None = None,
+    is_later: bool = False,
 ) -> Config:
-    """The data directory of another validator of a ledger that was founded. Raises `Unusable` or
-    `InvalidBlock`.
+    """The data directory of another validator of a ledger that was founded: one that its genesis names, or
+    ``is_later``, which executes every block from the first and takes part once it was voted in.
+
+    Raises `Unusable` or `InvalidBlock`.
     """
     origin = read_genesis(genesis)
+    if not origin.validators:
+        advice = "Take a copy of its log as well: commonpoint engine switch --from COPY"
+        raise Unusable("BEGAN_WITH_A_SEQUENCER", advice=advice, chain=origin.chain)
     seeds, own = read_own(keys, validators)
-    if own.consensus_key not in {each.consensus_key for each in origin.validators}:
-        advice = "Its genesis names other keys: ask whoever founded it."
+    if not is_later and own.consensus_key not in {each.consensus_key for each in origin.validators}:
+        advice = (
+            "Its genesis names other keys: ask whoever founded it. If these are to be voted in, or were, "
+            "say so: --later"
+        )
         raise Unusable("NOT_A_VALIDATOR", advice=advice, chain=origin.chain, participant=own.participant)
     keystore.make_folder(directory)
     private = directory / KEYS_FOLDER

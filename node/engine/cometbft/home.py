@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -24,6 +25,7 @@ from ledger.keys import SeedSigner
 from ledger.log.note import encode_base64
 from ledger.values import TRANSACTION_BYTES_MAX
 from node import keystore
+from node.storage.atomic import replace_file
 
 HOME_FOLDER: Final = "cometbft"
 STATE_FILE: Final = "priv_validator_state.json"
@@ -75,7 +77,7 @@ skip_timeout_commit = true
 # An idle ledger makes no blocks.
 create_empty_blocks = false
 create_empty_blocks_interval = "0s"
-peer_gossip_sleep_duration = "5ms"
+peer_gossip_sleep_duration = "10ms"
 # A look back for votes of our own would keep a validator from starting again by itself.
 double_sign_check_height = 0
 
@@ -115,6 +117,11 @@ def make_chain_id(chain: str) -> str:
     return f"{name[: CHAIN_ID_MAX - 1 - len(digest)]}-{digest}"
 
 
+def make_recovered_chain_id(chain: str, digest: str) -> str:
+    """That of the chain with which a recovery's note goes on: CometBFT counts no vote for another in it."""
+    return make_chain_id(f"{chain.rpartition('/')[0]}/{digest}")
+
+
 def compute_address(public: bytes) -> str:
     """The twenty bytes by which CometBFT knows a key, in hex: a validator's address, a node's id."""
     return hashlib.sha256(public).digest()[:20].hex()
@@ -125,14 +132,14 @@ def is_prepared(home: Path) -> bool:
     return (home / "data" / STATE_FILE).exists()
 
 
-def make_genesis(chain: str, engine: EngineRecord) -> bytes:
+def make_genesis(chain_id: str, engine: EngineRecord, *, initial_height: int = 1) -> bytes:
     """CometBFT's genesis, which follows from what the ledger says about its engine."""
     time = engine.time
     founded = datetime.fromtimestamp(time // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     genesis = {
         "genesis_time": f"{founded}.{time % 1000:03d}Z",
-        "chain_id": make_chain_id(chain),
-        "initial_height": "1",
+        "chain_id": chain_id,
+        "initial_height": str(initial_height),
         "consensus_params": {
             "block": {"max_bytes": str(BLOCK_BYTES_MAX), "max_gas": "-1"},
             "evidence": {
@@ -169,14 +176,24 @@ def write_home(
     listen: str,
     external: str = "",
     peers: Sequence[Peer] = (),
+    folder: str = HOME_FOLDER,
+    chain_id: str | None = None,
+    initial_height: int = 1,
+    on_step: Callable[[str], None] = lambda _step: None,
 ) -> Path:
-    """CometBFT's folder is there, with everything it needs to begin. ``listen`` is ``host:port``."""
-    home = directory / HOME_FOLDER
+    """CometBFT's folder is there, with everything it needs to begin. ``listen`` is ``host:port``.
+
+    One that was begun, and that no CometBFT can have used yet, is made anew.
+    """
+    home = directory / folder
+    _clear_unused(home)
     keystore.make_folder(home)
     config, data = home / "config", home / "data"
     keystore.make_folder(config)
     keystore.make_folder(data)
-    keystore.write_private(config / "genesis.json", make_genesis(chain, engine))
+    genesis = make_genesis(chain_id or make_chain_id(chain), engine, initial_height=initial_height)
+    keystore.write_private(config / "genesis.json", genesis)
+    on_step("home begun")
     keystore.write_private(config / "config.toml", make_settings(listen, external, peers))
     keystore.write_private(config / "node_key.json", _encode({"priv_key": _tell_private(node_seed)}))
     public = SeedSigner(consensus_seed).public
@@ -186,8 +203,17 @@ def write_home(
         "priv_key": _tell_private(consensus_seed),
     }
     keystore.write_private(config / "priv_validator_key.json", _encode(voting))
-    keystore.write_private(data / STATE_FILE, _encode(_STATE))
+    on_step("home written")
+    # The last of it: with this file, all of it at once, a CometBFT may begin.
+    replace_file(data / STATE_FILE, _encode(_STATE))
     return home
+
+
+def _clear_unused(home: Path) -> None:
+    """What was begun and cut off before a CometBFT could run over it is gone. Anything else stays."""
+    begun = [path for path in (home / "data").glob("*") if path.name != f"{STATE_FILE}.new"]
+    if home.exists() and not begun:
+        shutil.rmtree(home)
 
 
 def make_settings(listen: str, external: str, peers: Sequence[Peer]) -> bytes:

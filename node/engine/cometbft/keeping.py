@@ -7,6 +7,8 @@ The node starts CometBFT again when that ends; the keeper starts the node again 
 over, and CometBFT, which ends without its application, comes back with it. A node that was told to stop, that
 could not start, or that stopped over a promise it could not keep, stays stopped. When the keeper is gone the
 node stops too.
+
+The keeper may be told to stop as often as somebody likes: the node hears it once, and ends in order.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from types import FrameType
 from typing import Final
 from urllib.parse import urlsplit
@@ -29,11 +31,13 @@ from node.config import load_config
 from node.engine.cometbft.making import has_engine
 
 KEPT_VARIABLE: Final = "COMMONPOINT_KEPT"
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _FINAL: Final = frozenset({0, 2, 3})
 """Statuses with which a node means it: told to stop, could not start, stopped rather than go on wrong."""
 _AGAIN_SECONDS: Final = 0.2
 _AGAIN_SECONDS_MAX: Final = 10.0
 _LASTED_SECONDS: Final = 30.0
+_LOOK_SECONDS: Final = 0.1
 
 log = structlog.get_logger("commonpoint.keeper")
 
@@ -65,23 +69,43 @@ class Keeper:
         self._announce = announce
         self._port: int | None = None
         self._process: subprocess.Popen[str] | None = None
-        self._stopping = threading.Event()
+        self._told: subprocess.Popen[str] | None = None
+        # Plain, and no event: a signal's handler that comes amid itself would wait for its lock for ever.
+        self._is_stopping = False
 
     def run(self) -> int:
-        """The status with which the node ended for good."""
-        for number in (signal.SIGINT, signal.SIGTERM):
+        """The status with which the node ended for good. From then on this process is deaf, until it ends."""
+        for number in _SIGNALS:
             signal.signal(number, self._hear)
+        try:
+            return self._run()
+        finally:
+            # Python gives signals back to the system before it ends, and the next one would be the status.
+            for number in _SIGNALS:
+                signal.signal(number, signal.SIG_IGN)
+
+    def _run(self) -> int:
         wait_seconds = _AGAIN_SECONDS
         while True:
             started = monotonic()
             status = self._run_once()
-            if self._stopping.is_set() or status in _FINAL:
-                return max(status, 0)
+            if status in _FINAL:
+                return status
+            if self._is_stopping:
+                # It was told before it could listen, and has begun nothing.
+                return 0
             log.error("the node ended and is started again", status=status)
             lasted = monotonic() - started > _LASTED_SECONDS
             wait_seconds = _AGAIN_SECONDS if lasted else min(wait_seconds * 2, _AGAIN_SECONDS_MAX)
-            if self._stopping.wait(wait_seconds):
+            if not self._wait(wait_seconds):
                 return 0
+
+    def _wait(self, seconds: float) -> bool:
+        """Whether so much time has passed and nobody has told it to stop."""
+        end = monotonic() + seconds
+        while not self._is_stopping and (left := end - monotonic()) > 0:
+            sleep(min(left, _LOOK_SECONDS))
+        return not self._is_stopping
 
     def _run_once(self) -> int:
         # The address it had is the one it is known by.
@@ -99,8 +123,8 @@ class Keeper:
             start_new_session=True,
         )
         self._process = process
-        if self._stopping.is_set():
-            process.terminate()
+        if self._is_stopping:
+            self._end(process)
         if process.stdout is not None:
             for line in process.stdout:
                 self._hear_address(line.strip())
@@ -115,9 +139,14 @@ class Keeper:
             self._port = urlsplit(line).port
             self._announce(line)
 
-    def _hear(self, number: int, _frame: FrameType | None) -> None:
-        log.info("stopping", signal=signal.Signals(number).name)
-        self._stopping.set()
-        process = self._process
-        if process is not None and process.poll() is None:
+    def _hear(self, _number: int, _frame: FrameType | None) -> None:
+        # Nothing is written here: this may come amid a line that is being written, or amid itself.
+        self._is_stopping = True
+        if self._process is not None:
+            self._end(self._process)
+
+    def _end(self, process: subprocess.Popen[str]) -> None:
+        """It is told to stop, once: told twice while it loads, a node drops everything."""
+        if self._told is not process and process.returncode is None:
+            self._told = process
             process.terminate()

@@ -15,7 +15,12 @@ from typing import Final
 from ledger.transaction import Transaction, TransactionDecoder, check_contents
 from node.engine.cometbft.packing import unpack
 
-KNOWN_BYTES_MAX: Final = 32 * 1024 * 1024
+KNOWN_BYTES_MAX: Final = 128 * 1024 * 1024
+_TRANSACTION_BYTES: Final = 1_536
+_MESSAGE_BYTES: Final = 512
+"""What the objects take beside a message's own bytes: measured, and rounded up. A flood of small ones takes
+ten times its bytes.
+"""
 
 
 class KnownTransactions:
@@ -52,7 +57,7 @@ class KnownTransactions:
                 self._bytes -= found[1]
 
     def _remember(self, digest: bytes, transaction: Transaction) -> None:
-        size = sum(map(len, transaction.message_bytes))
+        size = _TRANSACTION_BYTES + sum(_MESSAGE_BYTES + len(each) for each in transaction.message_bytes)
         with self._lock:
             if digest in self._known:
                 return

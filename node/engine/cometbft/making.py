@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from node.engine.cometbft.home import HOME_FOLDER, is_prepared
 from node.engine.interface import EngineMaker
@@ -16,6 +16,15 @@ if TYPE_CHECKING:
 def has_engine(config: Config) -> bool:
     """Whether CometBFT belongs to this directory: from its genesis on, or since it was prepared for it."""
     return config.origin.settings.engine == "cometbft" or is_prepared(config.directory / HOME_FOLDER)
+
+
+def find_chain_kind(config: Config) -> dict[str, Any]:
+    """How its chain is opened, for `node.startup.open_chain`: a validator's, or as any."""
+    if not has_engine(config):
+        return {}
+    from node.engine.cometbft.validator_chain import ValidatorChain  # noqa: PLC0415 - only where it is needed
+
+    return {"make_chain": ValidatorChain, "is_certified": True}
 
 
 def find_engine_maker(config: Config) -> EngineMaker | None:

@@ -1,9 +1,9 @@
 """What a block holds, as its proposer puts it together and as the others judge it before they vote.
 
 The proposer puts its own time first. The others accept it when it is not before the block they have and
-within two seconds of their own clock, and when every transaction reads as one of this chain. What a
-transaction does is not judged here: the executor turns down what must be turned down, and leaves no leaf of
-it.
+within two seconds of their own clock, when every transaction reads as one of this chain, and when they are
+no more together than a block has room for: packed, a block holds a hundred times its size. What a transaction
+does is not judged here: the executor turns down what must be turned down, and leaves no leaf of it.
 
 A proposal that was accepted once stays accepted: it may be proposed again in a later round, when its time is
 older than two seconds, and whoever locked on it votes for nothing else. For the same reason a height that has
@@ -18,6 +18,8 @@ from typing import Final
 import structlog
 
 from ledger.errors import Refused
+from ledger.transaction import Transaction
+from ledger.values import TRANSACTION_BYTES_MAX
 from node.engine.cometbft.frames import encode_varint
 from node.engine.cometbft.injected import WAKE_START, encode_time, read_time, read_wake
 from node.engine.cometbft.known import KnownTransactions
@@ -27,8 +29,31 @@ TOLERANCE_MILLIS: Final = 2_000
 """How far a block's time may be from the clock of whoever votes for it."""
 PATIENCE_MILLIS: Final = 30_000
 """A height that was not decided for so long takes older times."""
+BLOCK_MESSAGE_BYTES_MAX: Final = 8 * TRANSACTION_BYTES_MAX
+"""Of all messages of a block, unpacked."""
 
 log = structlog.get_logger()
+
+
+class _Room:
+    """What a block has room for beside its bytes. The same for who makes it and for who judges it."""
+
+    def __init__(self) -> None:
+        self._messages = 0
+        self._bytes = 0
+        self._wakes = 0
+
+    def take(self, transaction: Transaction) -> bool:
+        """Whether it fits as well; one alone always does."""
+        is_first = not self._messages
+        self._messages += transaction.header.count
+        self._bytes += sum(map(len, transaction.message_bytes))
+        return is_first or (self._messages <= BLOCK_MESSAGES_MAX and self._bytes <= BLOCK_MESSAGE_BYTES_MAX)
+
+    def take_wake(self) -> bool:
+        """Whether it is the only call to wake up: a second would say nothing more."""
+        self._wakes += 1
+        return self._wakes == 1
 
 
 class Proposals:
@@ -48,16 +73,17 @@ class Proposals:
         """
         chosen = [encode_time(max(self._clock(), head_time))]
         left = bytes_max - _size(chosen[0])
-        messages = 0
+        room = _Room()
         for data in transactions:
             left -= _size(data)
             if left < 0:
                 break
-            if not data.startswith(WAKE_START):
-                count = self._known.read(data).header.count
-                if messages and messages + count > BLOCK_MESSAGES_MAX:
-                    break
-                messages += count
+            if data.startswith(WAKE_START):
+                if not room.take_wake():
+                    left += _size(data)
+                    continue
+            elif not room.take(self._known.read(data)):
+                break
             chosen.append(data)
         return chosen
 
@@ -87,13 +113,14 @@ class Proposals:
         latest = max(now + TOLERANCE_MILLIS, head_time)
         if not max(earliest, head_time) <= time <= latest:
             return f"its time {time} is too far from {now}, or before {head_time}"
+        room = _Room()
         for data in transactions[1:]:
             try:
                 if data.startswith(WAKE_START):
-                    if read_wake(data) is None:
-                        return "a malformed call to wake up"
-                else:
-                    self._known.read(data)
+                    if read_wake(data) is None or not room.take_wake():
+                        return "a malformed call to wake up, or a second one"
+                elif not room.take(self._known.read(data)):
+                    return "more than a block has room for"
             except Refused as refusal:
                 return str(refusal)
         return None

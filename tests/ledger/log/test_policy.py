@@ -32,6 +32,8 @@ WITNESS_KEYS = {
 }
 VKEYS = {"log": encode_vkey(LOG_KEY), "log2": encode_vkey(OTHER_LOG_KEY)}
 VKEYS |= {name: encode_vkey(key) for name, key in WITNESS_KEYS.items()}
+VKEYS["X1_renamed"] = encode_vkey(WITNESS_KEYS["X1"]._replace(name="another.example/X1"))
+VKEYS["log_renamed"] = encode_vkey(LOG_KEY._replace(name="another/log"))
 
 # The example of the specification, with comments, tabs and addresses.
 EXAMPLE = """
@@ -176,6 +178,8 @@ MALFORMED = [
     ("witness X1\nquorum none\n", "no key"),
     ("witness X1 {X1} u v\nquorum none\n", "two addresses"),
     ("witness X1 {X1}\nwitness X2 {X1}\nquorum X1\n", "a witness twice"),
+    ("witness X1 {X1}\nwitness X2 {X1_renamed}\nquorum X1\n", "a witness's key under two names"),
+    ("log {log}\nlog {log_renamed}\nquorum none\n", "a log's key under two names"),
     ("witness X1 {X1}\nwitness X1 {X2}\nquorum X1\n", "a name twice"),
     ("witness none {X1}\nquorum none\n", "a name that is taken"),
     ("witness X1 {X1}\ngroup X1 any X1\nquorum X1\n", "a name twice"),

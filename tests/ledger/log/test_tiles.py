@@ -124,6 +124,13 @@ def test_a_bundle_gives_back_its_leaves():
     assert decode_bundle(b"") == []
 
 
+def test_a_bundle_holds_no_more_leaves_than_a_tile_has():
+    assert len(decode_bundle(bytes(2 * 256))) == 256
+    for data in (bytes(2 * 257), bytes(16_000_000)):
+        with pytest.raises(Unverified, match="BUNDLE_MALFORMED"):
+            decode_bundle(data)
+
+
 def test_a_leaf_too_large_for_a_bundle_is_refused():
     with pytest.raises(Refused) as refused:
         encode_bundle([b"a", bytes(LEAF_BYTES_MAX + 1)])

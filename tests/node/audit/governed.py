@@ -23,7 +23,7 @@ from contracts.messages.registry import ParticipantKey
 from contracts.messages.settlement import BrandShare
 from ledger.codec import to_base64url
 from ledger.log.policy import format_policy
-from node.audit.verify import derive_policy
+from ledger.policy_chain import derive_policy
 from tests.contracts.alliance import Alliance
 from tests.contracts.cast import CINEMA, FRESH, OPERATOR, PETROL, make_signer
 from tests.contracts.windows import agree_all, cover, cut_window, decide, fund, propose, settle, trade

@@ -148,7 +148,7 @@ def test_what_rots_or_is_lost_is_found_alike(history, log, rot):
         "UPDATE segment SET data = x'0001' WHERE first = 256",
         "UPDATE tile SET data = zeroblob(8192) WHERE position = 1",
         "UPDATE block SET time = time + 1 WHERE height = 5",
-        "DELETE FROM history WHERE entry = (SELECT max(entry) FROM history)",
+        "DELETE FROM history WHERE place = (SELECT max(place) FROM history)",
         "UPDATE views.state_account SET value = CAST(replace(CAST(value AS TEXT), ']', '0]') AS BLOB)",
         "UPDATE views.mark SET value = 9999 WHERE name = 'fold'",
     ],

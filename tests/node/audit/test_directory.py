@@ -101,36 +101,6 @@ CHANGES = [
     ),
     ("the mark is lost", "DELETE FROM views.mark WHERE name = 'fold'", 5, "RECORD_UNKNOWN"),
     (
-        "a history row is lost",
-        "DELETE FROM history WHERE entry = (SELECT max(entry) FROM history)",
-        "last",
-        "LOOKUP_MISSING",
-    ),
-    (
-        "a history row is changed",
-        "UPDATE history SET program = 'mile' WHERE entry = (SELECT min(entry) FROM history)",
-        "first",
-        None,
-    ),
-    (
-        "a history row of another segment",
-        "UPDATE history SET segment = 7 WHERE entry = 500",
-        500,
-        "LOOKUP_MISSING",
-    ),
-    (
-        "a history row before all segments",
-        "INSERT INTO history VALUES (-1, 'm_0', 3, 'leaf')",
-        "size",
-        "LOOKUP_UNKNOWN",
-    ),
-    (
-        "a reference leads elsewhere",
-        "UPDATE lookup_reference SET entry = 11 WHERE entry = 500",
-        11,
-        "LOOKUP_UNKNOWN",
-    ),
-    (
         "a transaction is lost",
         "DELETE FROM lookup_transaction WHERE entry = (SELECT max(entry) FROM lookup_transaction)",
         "last",

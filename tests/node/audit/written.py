@@ -33,8 +33,8 @@ from ledger.log.merkle import compute_leaf_hashes
 from ledger.log.note import sign_checkpoint
 from ledger.log.policy import format_policy
 from ledger.log.tiles import TILE_LEVELS, TILE_WIDTH, HashTree, encode_bundle
+from ledger.policy_chain import derive_policy
 from node.audit.replay import Replay
-from node.audit.verify import derive_policy
 from node.core import NodeCore
 from tests.contracts.alliance import Alliance
 from tests.contracts.cast import (

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from ledger.log.policy import verify_checkpoint
-from node.audit.verify import derive_policy
 from node.bundle.directory import DirectoryOrders
 from node.bundle.file import encode_bundle
 from node.bundle.making import make_bundle
 from node.config import load_config
 from node.storage.orders import OrderSnapshot
+from node.storage.policies import prove_stored_policies
 from tests.node.cli.conftest import NodeProcess
 from tests.node.cli.street import begin
 
@@ -19,8 +18,8 @@ def make_from(database, origin, *, sender, reference):
     """The bytes of a bundle from a database."""
     with OrderSnapshot(database) as snapshot:
         note = snapshot.read_checkpoint()
-        checkpoint = verify_checkpoint(derive_policy(origin), note)
-        source = DirectoryOrders(snapshot, origin=origin, note=note, checkpoint=checkpoint)
+        policies = prove_stored_policies(snapshot, origin, database.parent)
+        source = DirectoryOrders(snapshot, origin=origin, note=note, policies=policies)
         return encode_bundle(make_bundle(source, origin=origin, sender=sender, reference=reference))
 
 

@@ -57,7 +57,7 @@ CHANGES = [
     ("the place", replace_in(PROOF, "index 30", "index 31"), "ROOT_MISMATCH"),
     ("the checkpoint's size", replace_in(PROOF, "\n57\n", "\n58\n"), "SIGNATURE_INVALID"),
     ("an extra line", replace_in(PROOF, "\nindex", "\nextra AAAA\nindex"), "RECEIPT_EXTRA"),
-    ("the epoch", lambda t: t["entries"][0].update(epoch=1), "EPOCH_UNKNOWN"),
+    ("the epoch", lambda t: t["entries"][0].update(epoch=1), "RECEIPT_EPOCH"),
     ("order of entries", lambda t: t["entries"].reverse(), "ENTRIES_OUT_OF_ORDER"),
     ("an entry twice", lambda t: t["entries"].insert(0, t["entries"][0]), "ENTRIES_OUT_OF_ORDER"),
     ("an entry gone", lambda t: t["entries"].pop(0), "TRANSACTION_UNNEEDED"),

@@ -25,7 +25,7 @@ from ledger.genesis import (
 )
 from ledger.keys import SeedSigner
 from ledger.log.policy import format_policy
-from node.audit.verify import derive_policy
+from ledger.policy_chain import derive_policy
 from node.cli.proposing import Table
 from tests.node.cli.conftest import NodeProcess
 from tests.node.cli.street import Street

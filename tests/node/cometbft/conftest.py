@@ -10,9 +10,10 @@ import pytest
 from node.engine.cometbft.binary import find_program
 from node.keystore import Unusable
 
-pytest.register_assert_rewrite("tests.node.cometbft.validators")
+pytest.register_assert_rewrite("tests.node.cometbft.validators", "tests.node.cometbft.load")
 
-from tests.node.cometbft.validators import Validators  # noqa: E402 - after its assertions tell
+from tests.node.cometbft.networks import Network  # noqa: E402 - after the others' assertions tell
+from tests.node.cometbft.validators import Validators  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -35,8 +36,8 @@ def make_validators(program, repository, tmp_path):  # noqa: ARG001 - the nodes 
     """Makes ledgers with validators, and leaves no process behind."""
     made = []
 
-    def make(count: int) -> Validators:
-        made.append(Validators(repository, tmp_path, count=count))
+    def make(count: int, network: Network | None = None) -> Validators:
+        made.append(Validators(repository, tmp_path, count=count, network=network))
         return made[-1]
 
     yield make

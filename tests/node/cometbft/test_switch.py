@@ -1,9 +1,15 @@
-"""A ledger that one sequencer kept goes on with validators: one history, the same receipts, nothing twice."""
+"""A ledger that one sequencer kept goes on with validators: one history, the same receipts, nothing twice.
+Whoever follows it follows on.
+"""
 
 from __future__ import annotations
 
 import json
+import signal
+import time
+from urllib.parse import urlsplit
 
+import httpx2
 import msgspec
 import pytest
 
@@ -15,8 +21,10 @@ from ledger.log.note import encode_base64
 from ledger.log.policy import parse_policy
 from ledger.receipt import Receipt, verify_receipt
 from ledger.transaction import sign_transaction
+from node.access import Role
+from node.app import open_tokens
 from node.backup import back_up
-from node.config import init_data_dir
+from node.config import init_data_dir, load_config
 from node.engine.cometbft.founding import make_validator, read_validator
 from node.engine.cometbft.switching import plan_switch
 from tests.contracts.cast import (
@@ -29,8 +37,28 @@ from tests.contracts.cast import (
     open_program,
 )
 from tests.node.cli.conftest import cli, plain_environment  # noqa: F401 - fixtures
+from tests.node.cometbft.networks import find_ports
+from tests.node.cometbft.processes import PROGRAM, SECONDS, Keeping
 from tests.node.cometbft.test_one_validator import read_log
-from tests.node.cometbft.validators import WHO, Validator, Validators, find_ports, get_time
+from tests.node.cometbft.validators import WHO, Validator, Validators, get_time
+from tests.node.follower.conftest import Process
+
+
+class Staying(Validator):
+    """A node whose address stays the same, whatever it is."""
+
+    def begin(self, *, module: str = PROGRAM) -> None:
+        """Its keeper, or it itself, runs."""
+        limits = ("--limit", "transactions=0", "--limit", "reads=0")
+        if self.node is not None:
+            limits += ("--port", str(urlsplit(self.node.url).port))
+        self.node = Keeping(self.repository, self.directory, *limits, module=module)
+
+    def stop(self) -> None:
+        """As any; its address is remembered."""
+        was = self.node
+        super().stop()
+        self.node = was
 
 
 class Ledger(Validators):
@@ -54,8 +82,30 @@ class Ledger(Validators):
         self.govern = config.open_signer("govern")
         self.policy = parse_policy(config.policy)
         self.origin, self.chain = config.origin, config.origin.chain
-        self.sequencer = Validator(repository, self.directory)
+        self.sequencer = Staying(repository, self.directory)
         self.all = [self.sequencer]
+        self.follower = None
+
+    def follow(self) -> None:
+        """Another organisation's node follows the sequencer, and is never touched again."""
+        token, _ = open_tokens(self.sequencer.config).issue(Role("follower"), seconds=3_600)
+        self.follower = Process(
+            self.repository,
+            *("node.cli.main", "node", "--data", self._folder / "follower", "--port", "0"),
+            *("--follow", self.sequencer.url, "--chain", self.chain),
+            COMMONPOINT_TOKEN=token,
+        )
+
+    def wait_for_follower(self, expected: tuple[int, str]) -> None:
+        """It shows the checkpoint that the validators show."""
+        end = time.monotonic() + SECONDS
+        while True:
+            _, size, root, *_ = httpx2.get(f"{self.follower.url}/checkpoint").text.split("\n")
+            if (int(size), root) == expected:
+                return
+            assert self.follower.process.poll() is None, self.follower.end()
+            assert time.monotonic() < end, (size, root, expected)
+            time.sleep(0.2)
 
     def decide(self, *actions, name: str) -> None:
         """The operator, who alone votes, is for it; what follows is in the next block."""
@@ -79,18 +129,26 @@ class Ledger(Validators):
             self.must(transaction.encode())
 
     def switch(self, run_cli) -> None:
-        """Each validator prepares its folder: the first over the sequencer's, the others from a backup."""
+        """Each validator prepares its folder: the first over the sequencer's, the others from a backup, and
+        where there is a follower, the last from its folder, which is in use.
+        """
         backup = self._folder / "handed-over"
         back_up(self.directory, backup)
         named = [part for file in self.files for part in ("--validator", file)]
         for place, keys in enumerate(self.keys):
             directory = self._folder / f"n{place}"
-            source = [] if place == 0 else ["--from", backup]
+            is_last = place == len(self.keys) - 1 and self.follower is not None
+            source = [] if place == 0 else ["--from", self._folder / "follower" if is_last else backup]
             status, out, said = run_cli(
                 "engine", "switch", "--data", directory, "--keys", keys, *named, *source
             )
             assert (status, out.strip()) == (0, self.chain), said
-        self.all = [Validator(self.repository, self._folder / f"n{place}") for place in range(len(self.keys))]
+        self.sequencer.config = load_config(self.directory)
+        others = range(1, len(self.keys))
+        self.all = [
+            self.sequencer,
+            *(Validator(self.repository, self._folder / f"n{place}") for place in others),
+        ]
 
 
 @pytest.fixture
@@ -104,7 +162,8 @@ def make_ledger(program, repository, tmp_path):  # noqa: ARG001 - the nodes find
 
     yield make
     for each in made:
-        each.sequencer.kill()
+        if each.follower is not None and each.follower.process.poll() is None:
+            each.follower.end(signal.SIGKILL)
         each.close()
 
 
@@ -114,11 +173,13 @@ def begin(ledger) -> None:
     ledger.must(ledger.sign(FRESH, "custody", *[Enrol(member=member_id(one)) for one in range(10)]))
 
 
-#   validators
-@pytest.mark.parametrize("count", [1, 3])
+#   validators; with four another organisation follows
+@pytest.mark.parametrize("count", [pytest.param(1, marks=pytest.mark.full), 4])
 def test_a_ledger_goes_on_with_validators_and_its_history_is_one(make_ledger, cli, count):  # noqa: F811
     ledger = make_ledger(count)
     begin(ledger)
+    if count == 4:
+        ledger.follow()
     first = ledger.earn("before", count=3, members=10)
     answer = ledger.must(first)
     path = f"/v1/receipts/{answer['index'] + 1}"
@@ -138,6 +199,8 @@ def test_a_ledger_goes_on_with_validators_and_its_history_is_one(make_ledger, cl
     status, told = ledger.sequencer.ask("POST", "/v1/transactions", ledger.earn("still", members=10))
     assert (status, told["code"]) == (503, "ENGINE_SWITCHED"), "also after it was started again"
     handed_over = ledger.sequencer.get_checkpoint()
+    if count == 4:
+        ledger.wait_for_follower(handed_over)
     ledger.sequencer.stop()
     status, out, said = cli("engine", "show", "--data", ledger.directory)
     assert status == 0, said
@@ -157,7 +220,13 @@ def test_a_ledger_goes_on_with_validators_and_its_history_is_one(make_ledger, cl
     # Who knows no more than the chain accepts the validators' keys, since the sequencer's last word says so.
     with ledger.merchant(-1) as shop:
         assert shop.earn(member_id(3), "20.00", reference="shop-1", occurred_at=get_time()).code == "OK"
-    size, _ = ledger.wait_for_same_root(least=size + 3)
+    size, root = ledger.wait_for_same_root(least=size + 3)
+    if count == 4:
+        ledger.wait_for_follower((size, root))
+        status, said = ledger.follower.end()
+        assert status == 0, said
+        status, said, error = cli("verify", "--data", ledger.directory.with_name("follower"))
+        assert status == 0, said + error
     # A receipt from before stays one; one of today says the same, under the validators' signatures.
     again = msgspec.convert(ledger.all[-1].ask("GET", path)[1], Receipt)
     policy = parse_policy(planned[0].policy.encode())
@@ -168,8 +237,13 @@ def test_a_ledger_goes_on_with_validators_and_its_history_is_one(make_ledger, cl
     for each in ledger.all:
         each.stop()
 
+    check_history(ledger, since, handed_over, size, cli)
+
+
+def check_history(ledger, since, handed_over, size, run) -> None:
+    """Each holds one log that verifies, which begins as it was handed over, and in which heights go on."""
     for each in ledger.all:
-        status, said, error = cli("verify", "--data", each.directory, "--chain", ledger.chain)
+        status, said, error = run("verify", "--data", each.directory, "--chain", ledger.chain)
         assert status == 0, said + error
     leaves = read_log(ledger.all[0])
     assert len(leaves) == size

@@ -6,11 +6,10 @@ import http.client
 import json
 import os
 import signal
-import socket
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -33,9 +32,9 @@ from tests.contracts.cast import (
     member_id,
     open_program,
 )
-from tests.node.cli.conftest import NodeProcess
+from tests.node.cometbft.networks import Loopback, Network
+from tests.node.cometbft.processes import PROGRAM, SECONDS, Keeping, list_children
 
-SECONDS = 60.0
 _AUDITOR = Role("auditor")
 WHO = (OPERATOR, FRESH, PETROL, "validator-d")
 
@@ -45,39 +44,35 @@ def get_time() -> int:
     return time.time_ns() // 1_000_000
 
 
-def find_ports(count: int) -> list[int]:
-    """So many ports of loopback that were free a moment ago."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [each.getsockname()[1] for each in sockets]
-
-
-def list_children(parent: int, name: str) -> list[int]:
-    """The processes that this one has started, and that run a program or module of this name."""
-    found = []
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = status.read_text().rpartition(")")[2].split()
-            command = (status.parent / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if int(fields[1]) == parent and fields[0] != "Z" and name.encode() in command:
-            found.append(int(status.parent.name))
-    return sorted(found)
-
-
 class Validator:
     """One of them: its folder, and its processes while it runs."""
 
-    def __init__(self, repository: Path, directory: Path) -> None:
+    def __init__(
+        self, repository: Path, directory: Path, *, network: Network | None = None, place: int = 0
+    ) -> None:
         self.repository = repository
         self.directory = directory
         self.config = load_config(directory)
-        self.node: NodeProcess | None = None
+        self.node: Keeping | None = None
+        self._network = network or Loopback(0)
+        self._place = place
+        self._module = PROGRAM
 
-    def start(self) -> None:
+    def begin(self, *, module: str = PROGRAM) -> None:
+        """Its keeper runs."""
+        self._module = module
+        with self._network.enter(self._place):
+            self.node = Keeping(
+                self.repository,
+                self.directory,
+                *("--limit", "transactions=0", "--limit", "reads=0"),
+                module=module,
+            )
+
+    def start(self, *, module: str = PROGRAM) -> None:
         """It runs, and answers."""
-        self.node = NodeProcess(self.repository, self.directory, "--limit", "transactions=0")
+        self.begin(module=module)
+        self.node.wait_for_address()
 
     @property
     def url(self) -> str:
@@ -88,20 +83,34 @@ class Validator:
     @property
     def application(self) -> int:
         """The process id of its application."""
-        return self._wait_for_child(self.node.process.pid, "node.cli.main")
+        return self._wait_for(lambda: self._applications)
 
     @property
     def cometbft(self) -> int:
         """The process id of its CometBFT."""
-        return self._wait_for_child(self.application, "cometbft")
+        return self._wait_for(
+            lambda: [pid for each in self._applications for pid in list_children(each, "cometbft")]
+        )
+
+    @property
+    def _applications(self) -> list[int]:
+        return list_children(self.node.process.pid, self._module)
 
     @staticmethod
-    def _wait_for_child(parent: int, name: str) -> int:
+    def _wait_for(find: Callable[[], list[int]]) -> int:
         end = time.monotonic() + SECONDS
-        while not (found := list_children(parent, name)):
-            assert time.monotonic() < end, f"{name} does not run"
+        while not (found := find()):
+            assert time.monotonic() < end, "it does not run"
             time.sleep(0.02)
         return found[0]
+
+    @property
+    def processes(self) -> list[int]:
+        """All of it: the keeper, its node, and whatever that has started."""
+        found = [self.node.process.pid]
+        for each in found:
+            found += list_children(each)
+        return found
 
     def stop(self) -> None:
         """It has ended in order, and said nothing of a fault of ours."""
@@ -113,20 +122,31 @@ class Validator:
     def kill(self) -> None:
         """Nothing of it is left, whatever it was doing."""
         if self.node is not None:
-            for name in ("application", "cometbft"):
-                children = list_children(self.node.process.pid, "node.cli.main")
-                if children and name == "cometbft":
-                    children = list_children(children[0], "cometbft")
-                for pid in children:
+            for pid in self.processes:
+                with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-            self.node.stop(signal.SIGKILL)
+            self.node.wait()
+            self.node = None
+
+    def make_headers(self) -> dict[str, str]:
+        """An auditor's."""
+        token, _ = open_tokens(self.config).issue(_AUDITOR, seconds=600)
+        return {"authorization": f"Bearer {token}"}
+
+    def connect(self, *, seconds: float = SECONDS) -> http.client.HTTPConnection:
+        """A line to its API, which is on loopback, wherever the validator is."""
+        line = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=seconds)
+        with self._network.enter(self._place):
+            line.connect()
+        # A line that is lost is not made again from somewhere else.
+        line.auto_open = 0
+        return line
 
     def ask(self, method: str, path: str, body: bytes | None = None, *, seconds: float = SECONDS) -> Any:
         """Status and what was said; an auditor asks. Raises `OSError` where nobody answers."""
-        token, _ = open_tokens(self.config).issue(_AUDITOR, seconds=600)
-        line = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=seconds)
+        line = self.connect(seconds=seconds)
         try:
-            line.request(method, path, body=body, headers={"authorization": f"Bearer {token}"})
+            line.request(method, path, body=body, headers=self.make_headers())
             answer = line.getresponse()
             data = answer.read()
             return answer.status, json.loads(data) if data[:1] in b"{[" else data.decode()
@@ -146,31 +166,35 @@ class Validator:
 class Validators:
     """A ledger kept by so many organisations."""
 
-    def __init__(self, repository: Path, folder: Path, *, count: int) -> None:
+    network: Network | Loopback = Loopback(0)
+
+    def __init__(self, repository: Path, folder: Path, *, count: int, network: Network | None = None) -> None:
         self.repository = repository
+        self.network = network or Loopback(count)
         self._count = 0
         who = WHO[:count]
-        made = []
-        for participant, port in zip(who, find_ports(count), strict=True):
-            keys = folder / f"keys-{participant}"
-            made.append(make_validator(keys, participant=participant, address=f"127.0.0.1:{port}"))
+        made = [
+            make_validator(folder / f"keys-{participant}", participant=participant, address=address)
+            for participant, address in zip(who, self.network.addresses, strict=True)
+        ]
         participants = [make_participant(name) for name in {*PARTICIPANTS, *who} - {OPERATOR}]
         self.all: list[Validator] = []
         for place, participant in enumerate(who):
             directory, keys = folder / f"n{place}", folder / f"keys-{participant}"
+            told = self.network.tell(place, made)
             if place == 0:
                 founded = found_ledger(
                     directory,
                     keys=keys,
-                    validators=made,
+                    validators=told,
                     name="alliance-of-several-merchants",
                     operator=OPERATOR,
                     participants=participants,
                     time=get_time() - 1_000,
                 )
             else:
-                join_ledger(directory, genesis=founded.origin.leaves, keys=keys, validators=made)
-            self.all.append(Validator(repository, directory))
+                join_ledger(directory, genesis=founded.origin.leaves, keys=keys, validators=told)
+            self.all.append(Validator(repository, directory, network=self.network, place=place))
         self.origin = founded.origin
         self.chain = founded.origin.chain
 
@@ -183,6 +207,7 @@ class Validators:
         """Nothing is left of them."""
         for each in self.all:
             each.kill()
+        self.network.close()
 
     def sign(self, sender: str, purpose: str, *messages: Any, name: str | None = None) -> bytes:
         """A transaction's bytes."""
@@ -227,6 +252,14 @@ class Validators:
         """The market, through the SDK and one of the nodes."""
         keys = {purpose: make_signer(FRESH, purpose) for purpose in ("transact", "custody")}
         return Merchant(FRESH, self.all[at].url, chain=self.chain, keys=keys, program="leaf")
+
+    @staticmethod
+    def wait_for_size(node: Validator, size: int) -> None:
+        """It has come so far."""
+        end = time.monotonic() + SECONDS
+        while (found := node.get_checkpoint()[0]) < size:
+            assert time.monotonic() < end, f"at {found} of {size}"
+            time.sleep(0.1)
 
     def wait_for_same_root(self, *, least: int = 0, among: Iterable[Validator] = ()) -> tuple[int, str]:
         """What all of them have signed, once it is the same and has come so far."""

@@ -13,7 +13,7 @@ from ledger.codec import encode
 from ledger.executor import make_tables
 from ledger.log.merkle import compute_leaf_hashes, compute_root
 from node.audit.replay import Replay
-from node.storage.lookups import LookupRows
+from node.storage.lookups import LookupRows, list_brought
 from node.storage.store import Store, open_store
 from tests.node.engine.town import RULEBOOK, Town
 
@@ -51,7 +51,8 @@ class Whole:
                         records[table, key] = _hash_row(table, key, encode(record))
                         state += records[table, key]
             rows = LookupRows()
-            rows.add_block(block.executed, block.recorded.transactions)
+            for brought in list_brought(block.executed, block.recorded.transactions):
+                rows.add(brought)
             views += sum_lookups(rows)
             self.sums[replay.size] = state, views
 

@@ -14,6 +14,7 @@ from ledger.errors import InvariantBroken
 from node.storage.store import open_store
 from tests.node.engine.story import Story
 from tests.node.engine.town import RULEBOOK, Town
+from tests.node.storage.makes import spread_chunks
 
 
 def hear(core, blocks) -> None:
@@ -29,13 +30,27 @@ def read_views(town: Town) -> dict[str, list[tuple]]:
         tables = [
             name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
         ]
-        rows = {table: sorted(connection.execute(f"SELECT * FROM {table}")) for table in tables}
+        rows = {
+            table: spread_chunks(table, connection.execute(f"SELECT * FROM {table}").fetchall())
+            for table in tables
+        }
     rows["mark"] = [(name, value) for name, value in rows["mark"] if name != "writer"]
     return rows
 
 
 def get_writer(core):
     return core._chain._folder._fold
+
+
+def check_lost(core) -> None:
+    """The node ends over its writer: its engine has met that while it was idle, or its stop does."""
+    try:
+        core.stop()
+    except InvariantBroken as error:
+        found = error
+    else:
+        found = core._engine.failure
+    assert str(found).startswith("FOLD_WRITER_LOST")
 
 
 @pytest.fixture(autouse=True)
@@ -76,8 +91,7 @@ def test_a_node_whose_writer_died_stops_and_loses_nothing(tmp_path, story):
     with pytest.raises(InvariantBroken, match="FOLD_WRITER_LOST"):
         core._chain.fold_all()
     head = core.head
-    with pytest.raises(InvariantBroken, match="FOLD_WRITER_LOST"):
-        core.stop()
+    check_lost(core)
     core = town.open()
     assert core.head == head
     core.stop()
@@ -95,8 +109,7 @@ def test_an_orphaned_writer_writes_nothing_once_another_node_has_begun(tmp_path,
         core._chain.fold_all()
     another.close()
     assert read_views(town) == before
-    with pytest.raises(InvariantBroken, match="FOLD_WRITER_LOST"):
-        core.stop()
+    check_lost(core)
 
 
 def test_a_quiet_node_has_no_second_process(tmp_path, story, monkeypatch):

@@ -15,7 +15,7 @@ from ledger.log.note import parse_checkpoint, sign_checkpoint, split_note
 from ledger.log.tiles import TILE_WIDTH, entries_path, tile_path
 from node.audit.sources import SourceUnavailable
 from node.auditing import audit_data_dir
-from node.follower import catching_up, following, serving
+from node.follower import catching_up, following
 from node.follower.beginning import open_directory
 from node.follower.following import Diverged, Follower
 from node.follower.serving import catch_up_first, open_followed_chain
@@ -154,7 +154,7 @@ def test_where_nobody_has_it_right_nothing_is_executed(mirrors, chain, tmp_path)
     sources = Sources([FolderSource(spoiled)])
     config = open_directory(tmp_path / "f", sources, chain=chain)
     chain_kept = open_followed_chain(config, is_apart=False)
-    follower = Follower(chain_kept, sources, policy=serving.derive_policy(config.origin))
+    follower = Follower(chain_kept, sources)
     with pytest.raises(SourceUnavailable) as caught:
         follower.begin(workers=0, is_stopping=lambda: False)
     assert caught.value.code == "NO_SOURCE_HAS_IT"

@@ -8,7 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from contracts.messages import Enrol
+from contracts.messages import Enrol, Propose, Vote
+from contracts.messages.actions import SetTrustPolicy
 from ledger.keys import SeedSigner
 from ledger.log.note import (
     COSIGNATURE_V1,
@@ -19,11 +20,11 @@ from ledger.log.note import (
     sign_checkpoint,
     split_note,
 )
-from ledger.log.policy import Policy, Witness
-from node.audit.verify import derive_policy
+from ledger.log.policy import Policy, Witness, format_policy
+from ledger.policy_chain import derive_policy
 from node.head_check import HeadCheck, HeadRefused
 from node.witness.desk import hash_origin
-from tests.contracts.cast import FRESH, member_id
+from tests.contracts.cast import FRESH, OPERATOR, member_id
 from tests.node.engine.town import LOG_SIGNER, Town, submit
 
 WITNESS = SeedSigner(b"a witness's own key, 32 bytes...")
@@ -35,11 +36,12 @@ class Shown:
 
     def __init__(self, chain: str) -> None:
         self.note = ""
+        self.path = f"/{hash_origin(chain)}/checkpoint"
         shown = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
-                is_known = self.path == f"/{hash_origin(chain)}/checkpoint" and shown.note
+                is_known = self.path == shown.path and shown.note
                 data = shown.note.encode() if is_known else b"never cosigned\n"
                 self.send_response(200 if is_known else 404)
                 self.send_header("content-length", str(len(data)))
@@ -154,3 +156,40 @@ def test_what_a_stranger_shows_under_the_witnesss_address_counts_for_nothing(res
         origin=restored.town.chain, size=10_000, root=bytes(32), signer=LOG_SIGNER
     )
     assert restored.open().is_ready
+
+
+def test_the_head_of_a_follower_counts_as_well(restored):
+    """One that was never asked to cosign shows what it has executed as any node shows its checkpoint."""
+    restored.witness.path = "/checkpoint"
+    restored.witness.cosign(restored.note)
+    restored.open().stop()
+    restored.restore()
+    with pytest.raises(HeadRefused, match="HEAD_BEHIND_WITNESSES"):
+        restored.open()
+
+
+def test_witnesses_of_the_policy_that_the_log_itself_has_enacted_are_asked(restored):
+    policy, restored.policy = restored.policy, None
+    restored.witness.cosign(restored.note)
+    restored.restore()
+    text = format_policy(policy).decode()
+    check = HeadCheck(restored.town.chain, None, restored.folder)
+    with pytest.raises(HeadRefused, match="HEAD_BEHIND_WITNESSES"):
+        check(1, lambda _size: b"", [text])
+    core = restored.open()
+    propose = Propose(
+        actions=[SetTrustPolicy(text)],
+        configuration=0,
+        effective_height=core.head.height + 1,
+        expires=restored.town.clock() + 600_000,
+        proposal="trust",
+    )
+    for number, message in enumerate((propose, Vote("yes", 0, "trust"), Enrol(member=member_id(9)))):
+        sender = FRESH if isinstance(message, Enrol) else OPERATOR
+        data = restored.town.sign(sender, f"p{number}", message, not_after=restored.town.clock() + 600_000)
+        submit(core, data)
+    assert core.policies.newest == 1
+    core.stop()
+    # It has gone on from the backup, which the witness of its own policy knows to be another history.
+    with pytest.raises(HeadRefused):
+        restored.open()

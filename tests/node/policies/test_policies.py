@@ -21,8 +21,8 @@ from ledger.log.note import (
     split_note,
 )
 from ledger.log.policy import Log, Policy, Witness, format_policy
-from ledger.policy_chain import PolicyChain, PolicyStep
-from node.audit.verify import derive_policy
+from ledger.policy_chain import PolicyChain, derive_policy
+from ledger.policy_steps import PolicyStep
 from node.core import NodeCore
 from tests.contracts.cast import FRESH, OPERATOR, member_id
 from tests.node.api.desk import Desk, code_of

@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 
+from node.storage.chunks import read_chunk
 from node.storage.packing import pack, unpack
 from node.storage.place import PostgresqlPlace
 from node.storage.store import VIEWS_FILE
@@ -129,6 +130,15 @@ class PostgresqlMake:
 
 
 Make = SqliteMake | PostgresqlMake
+
+
+def spread_chunks(table: str, rows: Rows) -> Rows:
+    """The rows of a table in order; of the look-ups that are kept in chunks the entries, since how many a
+    chunk holds is a matter of when it was folded.
+    """
+    if table not in ("history", "lookup_reference"):
+        return sorted(rows)
+    return sorted(row for place, data in rows for row in read_chunk(place, data))
 
 
 def change_leaves(path: Path, old: bytes, new: bytes) -> None:

@@ -50,7 +50,7 @@ def test_numbers_beyond_64_bits_are_kept(store):
 def test_a_fold_is_whole_or_it_is_not(store):
     fold(store, 5, tally={"a": 1}, supply={"a": 1})
     rows = LookupRows()
-    rows.history.append((0, "m_1", 3, "leaf"))
+    rows.history.add(3, "m_1", "leaf")
     store.fold.fold(size=6, changes={}, lookups=rows)
     # The same row again: refused, and with it the records that were written before it.
     with pytest.raises(DBAPIError):

@@ -15,7 +15,7 @@ from ledger.log.tiles import HashTree
 from node.witness.protocol import format_submission
 from tests.node.follower.conftest import Process
 
-LOGS = 90
+LOGS = 160
 
 
 class HandLog:
@@ -40,8 +40,9 @@ class HandLog:
 
     def ask(self, old: int, new: int, story: str = "true", **changed) -> bytes:
         """A request's body, in which some parts may be others."""
-        told = {"old": old, "proof": self.prove(old, new, story), "note": self.note(new, story), **changed}
-        return format_submission(**told)
+        proof = changed["proof"] if "proof" in changed else self.prove(old, new, story)
+        note = changed["note"] if "note" in changed else self.note(new, story)
+        return format_submission(old=old, proof=proof, note=note)
 
 
 @pytest.fixture(scope="session")

@@ -14,11 +14,11 @@ from ledger.errors import Refused
 from ledger.keys import SeedSigner
 from ledger.log.note import COSIGNATURE_V1, VerifierKey, cosign, decode_vkey, open_note, split_note
 from ledger.log.policy import Group, Log, Policy, Witness, format_policy, parse_policy, verify_checkpoint
-from node.audit.verify import derive_policy
+from ledger.policy_chain import derive_policy
 from node.keystore import Unusable
 from node.witness.protocol import parse_submission
 from node.witnessing.client import WitnessClient, WitnessRefused
-from node.witnessing.gathering import Gatherer, read_witnesses
+from node.witnessing.gathering import Gatherer, OnePolicy, read_witnesses
 from tests.node.follower.conftest import founded, leader  # noqa: F401 - fixtures
 from tests.node.witness.conftest import HandLog, WitnessProcess
 
@@ -111,7 +111,7 @@ class Liar:
                 pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
         self.key = VerifierKey("w", COSIGNATURE_V1, STRANGER.public)
         self.client = WitnessClient(f"http://127.0.0.1:{self.server.server_port}", self.key)
 
@@ -197,7 +197,7 @@ def test_a_quorum_of_two_of_three_is_met_by_two(witness, liar, hand_log, tmp_pat
         "two",
     )
     core = StillLog(hand_log, 5)
-    gatherer = Gatherer(core, policy, tmp_path)
+    gatherer = Gatherer(core, OnePolicy(core, policy), tmp_path)
     done = gatherer.gather()
     assert (done.is_met, [refusal.code for refusal in done.refusals]) == (True, ["WITNESS_UNREACHABLE"])
     for note in (core.checkpoint, (tmp_path / "witnessed.note").read_text()):

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)node/engine/cometbft/generated/keys.proto\x12\x11tendermint.crypto\"M\n\tPublicKey\x12\x11\n\x07\x65\x64\x32\x35\x35\x31\x39\x18\x01 \x01(\x0cH\x00\x12\x13\n\tsecp256k1\x18\x02 \x01(\x0cH\x00\x12\x11\n\x07mldsa65\x18\x04 \x01(\x0cH\x00\x42\x05\n\x03sumB6Z4github.com/cometbft/cometbft/proto/tendermint/cryptob\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)node/engine/cometbft/generated/keys.proto\x12\x11tendermint.crypto\"N\n\tPublicKey\x12\x11\n\x07\x65\x64\x32\x35\x35\x31\x39\x18\x01 \x01(\x0cH\x00\x12\x13\n\tsecp256k1\x18\x02 \x01(\x0cH\x00\x12\x12\n\x08\x62ls12381\x18\x03 \x01(\x0cH\x00\x42\x05\n\x03sumB6Z4github.com/cometbft/cometbft/proto/tendermint/cryptob\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,5 +33,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'Z4github.com/cometbft/cometbft/proto/tendermint/crypto'
   _globals['_PUBLICKEY']._serialized_start=64
-  _globals['_PUBLICKEY']._serialized_end=141
+  _globals['_PUBLICKEY']._serialized_end=142
 # @@protoc_insertion_point(module_scope)

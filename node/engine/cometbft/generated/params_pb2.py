@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+node/engine/cometbft/generated/params.proto\x12\x10tendermint.types\x1a\x1egoogle/protobuf/duration.proto\"\x87\x02\n\x0f\x43onsensusParams\x12,\n\x05\x62lock\x18\x01 \x01(\x0b\x32\x1d.tendermint.types.BlockParams\x12\x32\n\x08\x65vidence\x18\x02 \x01(\x0b\x32 .tendermint.types.EvidenceParams\x12\x34\n\tvalidator\x18\x03 \x01(\x0b\x32!.tendermint.types.ValidatorParams\x12\x30\n\x07version\x18\x04 \x01(\x0b\x32\x1f.tendermint.types.VersionParams\x12*\n\x04\x61\x62\x63i\x18\x05 \x01(\x0b\x32\x1c.tendermint.types.ABCIParams\"7\n\x0b\x42lockParams\x12\x11\n\tmax_bytes\x18\x01 \x01(\x03\x12\x0f\n\x07max_gas\x18\x02 \x01(\x03J\x04\x08\x03\x10\x04\"t\n\x0e\x45videnceParams\x12\x1a\n\x12max_age_num_blocks\x18\x01 \x01(\x03\x12\x33\n\x10max_age_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x11\n\tmax_bytes\x18\x03 \x01(\x03\"(\n\x0fValidatorParams\x12\x15\n\rpub_key_types\x18\x01 \x03(\t\"\x1c\n\rVersionParams\x12\x0b\n\x03\x61pp\x18\x01 \x01(\x04\">\n\x0cHashedParams\x12\x17\n\x0f\x62lock_max_bytes\x18\x01 \x01(\x03\x12\x15\n\rblock_max_gas\x18\x02 \x01(\x03\"3\n\nABCIParams\x12%\n\x1dvote_extensions_enable_height\x18\x01 \x01(\x03\x42\x35Z3github.com/cometbft/cometbft/proto/tendermint/typesb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+node/engine/cometbft/generated/params.proto\x12\x10tendermint.types\x1a\x1egoogle/protobuf/duration.proto\"\xbd\x02\n\x0f\x43onsensusParams\x12,\n\x05\x62lock\x18\x01 \x01(\x0b\x32\x1d.tendermint.types.BlockParams\x12\x32\n\x08\x65vidence\x18\x02 \x01(\x0b\x32 .tendermint.types.EvidenceParams\x12\x34\n\tvalidator\x18\x03 \x01(\x0b\x32!.tendermint.types.ValidatorParams\x12\x30\n\x07version\x18\x04 \x01(\x0b\x32\x1f.tendermint.types.VersionParams\x12*\n\x04\x61\x62\x63i\x18\x05 \x01(\x0b\x32\x1c.tendermint.types.ABCIParams\x12\x34\n\tauthority\x18\x06 \x01(\x0b\x32!.tendermint.types.AuthorityParams\"7\n\x0b\x42lockParams\x12\x11\n\tmax_bytes\x18\x01 \x01(\x03\x12\x0f\n\x07max_gas\x18\x02 \x01(\x03J\x04\x08\x03\x10\x04\"t\n\x0e\x45videnceParams\x12\x1a\n\x12max_age_num_blocks\x18\x01 \x01(\x03\x12\x33\n\x10max_age_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x11\n\tmax_bytes\x18\x03 \x01(\x03\"(\n\x0fValidatorParams\x12\x15\n\rpub_key_types\x18\x01 \x03(\t\"\x1c\n\rVersionParams\x12\x0b\n\x03\x61pp\x18\x01 \x01(\x04\">\n\x0cHashedParams\x12\x17\n\x0f\x62lock_max_bytes\x18\x01 \x01(\x03\x12\x15\n\rblock_max_gas\x18\x02 \x01(\x03\"3\n\nABCIParams\x12%\n\x1dvote_extensions_enable_height\x18\x01 \x01(\x03\"$\n\x0f\x41uthorityParams\x12\x11\n\tauthority\x18\x01 \x01(\tB5Z3github.com/cometbft/cometbft/proto/tendermint/typesb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,17 +34,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'Z3github.com/cometbft/cometbft/proto/tendermint/types'
   _globals['_CONSENSUSPARAMS']._serialized_start=98
-  _globals['_CONSENSUSPARAMS']._serialized_end=361
-  _globals['_BLOCKPARAMS']._serialized_start=363
-  _globals['_BLOCKPARAMS']._serialized_end=418
-  _globals['_EVIDENCEPARAMS']._serialized_start=420
-  _globals['_EVIDENCEPARAMS']._serialized_end=536
-  _globals['_VALIDATORPARAMS']._serialized_start=538
-  _globals['_VALIDATORPARAMS']._serialized_end=578
-  _globals['_VERSIONPARAMS']._serialized_start=580
-  _globals['_VERSIONPARAMS']._serialized_end=608
-  _globals['_HASHEDPARAMS']._serialized_start=610
-  _globals['_HASHEDPARAMS']._serialized_end=672
-  _globals['_ABCIPARAMS']._serialized_start=674
-  _globals['_ABCIPARAMS']._serialized_end=725
+  _globals['_CONSENSUSPARAMS']._serialized_end=415
+  _globals['_BLOCKPARAMS']._serialized_start=417
+  _globals['_BLOCKPARAMS']._serialized_end=472
+  _globals['_EVIDENCEPARAMS']._serialized_start=474
+  _globals['_EVIDENCEPARAMS']._serialized_end=590
+  _globals['_VALIDATORPARAMS']._serialized_start=592
+  _globals['_VALIDATORPARAMS']._serialized_end=632
+  _globals['_VERSIONPARAMS']._serialized_start=634
+  _globals['_VERSIONPARAMS']._serialized_end=662
+  _globals['_HASHEDPARAMS']._serialized_start=664
+  _globals['_HASHEDPARAMS']._serialized_end=726
+  _globals['_ABCIPARAMS']._serialized_start=728
+  _globals['_ABCIPARAMS']._serialized_end=779
+  _globals['_AUTHORITYPARAMS']._serialized_start=781
+  _globals['_AUTHORITYPARAMS']._serialized_end=817
 # @@protoc_insertion_point(module_scope)
