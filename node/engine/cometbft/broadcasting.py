@@ -3,6 +3,10 @@
 Its mempool is memory. What was handed over and is not answered yet is handed over again whenever CometBFT was
 started again, and every few seconds besides; it knows what it has by its hash. Whether it lets one in is not
 asked of it: the application decides that itself (`node.engine.cometbft.application`).
+
+CometBFT sends a transaction to each peer once, and a peer that is still catching up throws it away. Then
+nobody else has it, all wait for somebody to have something, and no block comes. So what stays where it is
+while no block comes is spelled in other bytes, which it sends anew.
 """
 
 from __future__ import annotations
@@ -28,7 +32,9 @@ BATCH_BYTES_MAX: Final = 4 * 1024 * 1024
 IN_HAND_MAX: Final = 4_000
 """So many transactions are with CometBFT at a time; the rest waits with us, where it is bounded."""
 IN_HAND_MESSAGES_MAX: Final = 100_000
-AGAIN_SECONDS: Final = 10.0
+AGAIN_SECONDS: Final = 5.0
+RESPELLED_MAX: Final = 16
+"""So many of the oldest are spelled anew at a time: they bring a block, and in a few more it is our turn."""
 _PAUSE_SECONDS: Final = 0.05
 _LOOK_SECONDS: Final = 0.5
 _TIMEOUT_SECONDS: Final = 30.0
@@ -59,10 +65,14 @@ class Broadcaster:
         *,
         rpc: Path,
         known: KnownTransactions,
+        get_last_block: Callable[[], float],
         on_failure: Callable[[BaseException], None],
     ) -> None:
         self._mempool = mempool
         self._known = known
+        self._get_last_block = get_last_block
+        """When a block came, by the clock that only goes forward."""
+        self._attempt = 0
         self._on_failure = on_failure
         self._line = _LocalConnection(rpc)
         self._stopping = threading.Event()
@@ -103,7 +113,7 @@ class Broadcaster:
             if self._again.is_set() or monotonic() - looked > AGAIN_SECONDS:
                 self._again.clear()
                 looked = monotonic()
-                unsent = self._list_in_hand()
+                unsent = self._respell() + self._list_in_hand()
             unsent += self._take_calls()
             if not unsent and not self._is_full():
                 self._mempool.wait(_LOOK_SECONDS)
@@ -138,6 +148,18 @@ class Broadcaster:
             found.append(pack(waiting.transaction.encode()))
         self.resent &= {(each.transaction.header.sender, each.transaction.header.id) for each in in_hand}
         return found
+
+    def _respell(self) -> list[bytes]:
+        """The oldest in hand in other bytes, where they were handed over twice and no block has come."""
+        if monotonic() - self._get_last_block() < AGAIN_SECONDS:
+            self._attempt = 0
+            return []
+        headers = [(waiting, waiting.transaction.header) for waiting in self._mempool.in_hand]
+        stuck = [waiting for waiting, header in headers if (header.sender, header.id) in self.resent]
+        self._attempt += bool(stuck)
+        return [
+            pack(waiting.transaction.encode(), attempt=self._attempt) for waiting in stuck[:RESPELLED_MAX]
+        ]
 
     def _is_full(self) -> bool:
         in_hand = self._mempool.in_hand

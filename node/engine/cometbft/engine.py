@@ -89,7 +89,13 @@ class CometEngine:
             listener=self,
             beginning=beginning,
         )
-        self._broadcaster = Broadcaster(mempool, rpc=rpc, known=self._known, on_failure=self._fail)
+        self._broadcaster = Broadcaster(
+            mempool,
+            rpc=rpc,
+            known=self._known,
+            get_last_block=lambda: self._last_block,
+            on_failure=self._fail,
+        )
         self._child = Child(program, self._home, app=app, rpc=rpc, on_started=self._broadcaster.send_again)
         self._reach = Reach(
             self._home / SETTINGS_FILE,

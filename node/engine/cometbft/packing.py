@@ -18,17 +18,20 @@ from ledger.errors import Refused
 from ledger.values import TRANSACTION_BYTES_MAX
 
 _WORTH_BYTES: Final = 1_024
-_FAST: Final = 1
+_LEVELS: Final = (1, 2, 6, 9)
+"""Fast, and three others. A stream's second byte names its level, so no two spellings are the same bytes."""
 _PACKED_START: Final = 0x78
 """How a stream of zlib begins; canonical JSON begins with a brace."""
 
 
-def pack(data: bytes) -> bytes:
-    """What CometBFT is to carry."""
-    if len(data) < _WORTH_BYTES:
+def pack(data: bytes, *, attempt: int = 0) -> bytes:
+    """What CometBFT is to carry. A later attempt carries the same in other bytes: what it has sent its peers
+    once, it never sends them again.
+    """
+    if not attempt and len(data) < _WORTH_BYTES:
         return data
-    packed = zlib.compress(data, _FAST)
-    return packed if len(packed) < len(data) else data
+    packed = zlib.compress(data, _LEVELS[attempt % len(_LEVELS)])
+    return packed if attempt or len(packed) < len(data) else data
 
 
 def unpack(data: bytes) -> bytes:

@@ -37,6 +37,13 @@ def test_a_length_that_is_none_is_an_error(length):
         list(Splitter().feed(length))
 
 
+@pytest.mark.parametrize("data", [b'{"small":1}', b'{"large":[' + b'"the same again",' * 200 + b"1]}"])
+def test_each_attempt_is_spelled_in_other_bytes_and_comes_back_the_same(data):
+    spelled = [pack(data, attempt=attempt) for attempt in range(4)]
+    assert len(set(spelled)) == 4
+    assert {unpack(each) for each in spelled} == {data}
+
+
 def test_what_is_packed_comes_back_and_nothing_else_does():
     data = b'{"messages":[' + b'{"points":10},' * 500 + b"]}"
     packed = pack(data)
