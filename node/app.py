@@ -33,7 +33,7 @@ from node.head_check import HeadCheck
 from node.keystore import Unusable
 from node.link.host import make_supervisor
 from node.link.supervisor import listen_locally
-from node.process import tame_memory
+from node.process import tame_garbage_collector
 from node.promising import Promiser
 from node.serving import Server, Stop, get_address, listen
 from node.startup import open_chain
@@ -196,7 +196,7 @@ def _serve_here(how: Served, listener: socket.socket, before: Callable[[], None]
         let_go=(how.core.close_intake, how.feed.close),
     )
     before()
-    tame_memory()
+    tame_garbage_collector()
     if how.stop.hand_over(server):
         server.run(sockets=[listener])
 
@@ -220,7 +220,7 @@ def _serve_by_workers(how: Served, workers: int, listener: socket.socket, before
             announce=how.announce,
         )
         before()
-        tame_memory()
+        tame_garbage_collector()
         if how.stop.hand_over(supervisor):
             supervisor.run()
 

@@ -7,15 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from node.huge_pages import keep_in_huge_pages
-
 _YOUNG_MAX: Final = 50_000
 _MIDDLE_MAX: Final = 50
 _OLD_MAX: Final = 100
 
 
-def tame_memory() -> None:
-    """What is in memory is looked through no more, what comes less often, and all of it lies in huge pages.
+def tame_garbage_collector() -> None:
+    """What is in memory is looked through no more, and what comes less often.
 
     A node's records hold no cycles and live long: the collector's default, a look after every 700 objects,
     costs some per cent of a block and finds nothing. Cycles that libraries make are still found.
@@ -23,7 +21,6 @@ def tame_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_YOUNG_MAX, _MIDDLE_MAX, _OLD_MAX)
-    keep_in_huge_pages()
 
 
 @contextmanager

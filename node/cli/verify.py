@@ -46,9 +46,7 @@ def verify(
     if (data is None) == (url is None):
         raise typer.BadParameter("give one of --data DIR and --url URL")
     from node import auditing
-    from node.huge_pages import keep_in_huge_pages
 
-    keep_in_huge_pages()
     if processes is None:
         processes = min(os.cpu_count() or 1, PROCESSES_MAX)
     believed = None if policy is None else _read_policy(policy)

@@ -33,7 +33,7 @@ from node.follower.sources import Sources, open_source
 from node.follower.tokens import Tokens
 from node.follower.told import Following
 from node.follower.witnessing import FollowerDesk
-from node.process import tame_memory
+from node.process import tame_garbage_collector
 from node.serving import Stop, get_address, listen
 from node.startup import load_chain_as
 from node.storage.store import open_store
@@ -155,7 +155,7 @@ def serve_follower(
     disk = DiskSpace()
     with hold_data_dir(config), listen(host, port) as listener, watch_disk(disk, directory, marks):
         stop = Stop()
-        tame_memory()
+        tame_garbage_collector()
         helpers = min(WORKERS_MAX, (os.cpu_count() or 1) - 1)
         follower = catch_up_first(
             config, sources, workers=helpers, is_stopping=lambda: stop.is_asked, disk=disk

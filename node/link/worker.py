@@ -39,7 +39,7 @@ from node.link.remote_core import RemoteCore, RemoteDesk, RemoteNonces, RemoteWi
 from node.link.taking import Taker
 from node.link.wire import FromWorker
 from node.metrics import Metrics
-from node.process import tame_memory
+from node.process import tame_garbage_collector
 from node.tokens import TokenIssuer
 from node.witness.beside import serve_beside
 
@@ -150,7 +150,7 @@ class Worker:
             make_server_config(serve_beside(app, RemoteWitness(core) if setup.has_desk else None)),
             on_started=self._announce,
         )
-        tame_memory()
+        tame_garbage_collector()
         if not self._is_stopping:
             await server.serve(sockets=[self._http])
         local.close()

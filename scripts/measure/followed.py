@@ -3,7 +3,7 @@
 They are real ones, started as an operator would start them, and they re-execute everything; but they are
 meant to run elsewhere. On one machine they take the leader's cores away from it, so its clock says little.
 What the leader itself spends, in processor time an operation, from the first send until both followers have
-come to its head and all is folded, is what following costs it.
+come to its head, is what following costs it; what it folds after that is the same with and without.
 """
 
 from __future__ import annotations
@@ -52,8 +52,9 @@ def measure_followed(site: Site, load: Load, *, followers: int, workers: int = 0
         seconds = uvloop.run(pool.run())
         own = time.process_time() - own
         _wait_until_there(node.url, urls)
+        spent = node.cpu_seconds - cpu
         resident = node.resident_bytes
-        drained, whole = node.stop()
+        drained, _ = node.stop()
         return Figures(
             path=f"http, {followers} followers",
             store=site.store,
@@ -65,7 +66,7 @@ def measure_followed(site: Site, load: Load, *, followers: int, workers: int = 0
             drain_seconds=drained,
             p50_ms=get_percentile(pool.latencies, 50),
             p99_ms=get_percentile(pool.latencies, 99),
-            cpu_seconds=whole - cpu,
+            cpu_seconds=spent,
             client_cpu_seconds=own,
             resident_bytes=resident,
             resident_peak_bytes=node.resident_peak_bytes,

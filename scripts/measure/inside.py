@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from node.answers import Taken
 from node.core import NodeCore
-from node.process import tame_memory
+from node.process import tame_garbage_collector
 from scripts.measure.figures import Figures, get_percentile
 from scripts.measure.load import Load, read_transactions
 from scripts.measure.process import get_cpu_seconds, get_peak_resident_bytes, get_resident_bytes
@@ -76,7 +76,7 @@ def _run(site: Site, load: Load, is_profiled: bool, under_way: int) -> Figures:
     core = site.open_core()
     send(core, load.read_before(), under_way=8)
     wait_until_quiet(os.getpid())
-    tame_memory()
+    tame_garbage_collector()
     head = core.head
     cpu = get_cpu_seconds(os.getpid())
     if stages is not None:
@@ -109,7 +109,7 @@ def _run(site: Site, load: Load, is_profiled: bool, under_way: int) -> Figures:
 
 def _feed(site: Site, files: list[Path]) -> None:
     core = site.open_core()
-    tame_memory()
+    tame_garbage_collector()
     before = core.head
     for path in files:
         # One by one where a file opens programs: each opening is a block of its own.
