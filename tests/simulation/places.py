@@ -229,8 +229,8 @@ class Validator(Solo):
 class _Nobody:
     """Listens to what the application tells, and to what it must not."""
 
-    def note_connected(self) -> None:
-        pass
+    def note_connected(self) -> int:
+        return 0
 
     def note_refused(self, _transaction: Any, _refusal: Any) -> None:
         pass

@@ -48,8 +48,8 @@ _DUE_SECONDS: Final = 5.0
 class Listener(Protocol):
     """Who is told what the application did."""
 
-    def note_connected(self) -> None:
-        """CometBFT has begun to ask."""
+    def note_connected(self) -> int:
+        """CometBFT has begun to ask: the height at which it has voted before."""
         ...
 
     def note_refused(self, transaction: Transaction, refusal: Refused) -> None:
@@ -156,7 +156,7 @@ class Application:
         self._in_hand = None
 
     def _info(self, _request: abci.RequestInfo) -> abci.ResponseInfo:
-        self._listener.note_connected()
+        self._proposals.begin_again(self._listener.note_connected())
         # Without the block in hand, where there is one: CometBFT was started again and shows it once more.
         return abci.ResponseInfo(
             data=CODESPACE,
@@ -185,10 +185,10 @@ class Application:
         if taken is not None and taken[0] == header.digest:
             return abci.ResponseCheckTx(code=REPEATED, codespace=CODESPACE)
         refusal = self._find_refusal(transaction) if taken is None else Refused("ID_CONFLICT", id=header.id)
-        if refusal is not None:
-            self._listener.note_refused(transaction, refusal)
-            return abci.ResponseCheckTx(code=REFUSED, log=refusal.code, codespace=CODESPACE)
-        return abci.ResponseCheckTx(code=OK)
+        if refusal is None:
+            return abci.ResponseCheckTx(code=OK)
+        self._listener.note_refused(transaction, refusal)
+        return abci.ResponseCheckTx(code=REFUSED, log=refusal.code, codespace=CODESPACE)
 
     def _find_refusal(self, transaction: Transaction) -> Refused | None:
         try:
@@ -198,9 +198,8 @@ class Application:
         return None
 
     def _prepare_proposal(self, request: abci.RequestPrepareProposal) -> abci.ResponsePrepareProposal:
-        chosen = self._proposals.prepare(
-            request.txs, bytes_max=request.max_tx_bytes, head_time=self._chain.executor.head.time
-        )
+        head_time = self._chain.executor.head.time
+        chosen = self._proposals.prepare(request.txs, bytes_max=request.max_tx_bytes, head_time=head_time)
         return abci.ResponsePrepareProposal(txs=chosen)
 
     def _process_proposal(self, request: abci.RequestProcessProposal) -> abci.ResponseProcessProposal:

@@ -30,7 +30,7 @@ from node.engine.cometbft.broadcasting import Broadcaster
 from node.engine.cometbft.child import LOG_FILE, Child
 from node.engine.cometbft.engine_height import EngineHeight
 from node.engine.cometbft.halting import SaidFile
-from node.engine.cometbft.home import HOME_FOLDER
+from node.engine.cometbft.home import HOME_FOLDER, read_voted_height
 from node.engine.cometbft.injected import encode_wake
 from node.engine.cometbft.known import KnownTransactions
 from node.engine.cometbft.membership import Membership
@@ -167,9 +167,10 @@ class CometEngine:
         if self.failure is None:
             self._chain.fold_all()
 
-    def note_connected(self) -> None:
-        """CometBFT has begun to ask."""
+    def note_connected(self) -> int:
+        """CometBFT has begun to ask: the height at which it has voted before."""
         self._broadcaster.send_again()
+        return read_voted_height(self._home)
 
     def note_refused(self, transaction: Transaction, refusal: Refused) -> None:
         """Whoever submitted it here is told; unless it may be with other validators from before, where a

@@ -227,6 +227,15 @@ def make_settings(listen: str, external: str, peers: Sequence[Peer]) -> bytes:
     ).encode()
 
 
+def read_voted_height(home: Path) -> int:
+    """The engine's height at which this validator has voted last; 0 where it has not."""
+    try:
+        return int(json.loads((home / "data" / STATE_FILE).read_bytes())["height"])
+    except (OSError, ValueError, KeyError, TypeError):
+        # CometBFT reads the file too, and says what is wrong with it.
+        return 0
+
+
 def _tell_public(public: bytes) -> dict[str, str]:
     return {"type": "tendermint/PubKeyEd25519", "value": encode_base64(public)}
 

@@ -65,6 +65,14 @@ class Proposals:
         self._accepted: set[bytes] = set()
         self._height = 0
         self._first_seen = 0
+        self._voted = 0
+
+    def begin_again(self, voted: int) -> None:
+        """CometBFT was started, and has voted at the engine's height ``voted`` before. What it is shown of
+        that again is as old as that took: turned down now, it could never vote in that round, and where all
+        were stopped no other round would come.
+        """
+        self._voted = voted
 
     def prepare(self, transactions: Sequence[bytes], *, bytes_max: int, head_time: int) -> list[bytes]:
         """The time, and as many of these as a block holds, in the order in which they came.
@@ -108,7 +116,8 @@ class Proposals:
         time = read_time(list(transactions[:1]))
         if time is None:
             return "no time stands first"
-        earliest = head_time if now - self._first_seen > PATIENCE_MILLIS else now - TOLERANCE_MILLIS
+        is_patient = now - self._first_seen > PATIENCE_MILLIS or self._height == self._voted
+        earliest = head_time if is_patient else now - TOLERANCE_MILLIS
         # Where clocks were set back the chain's own time stands still until they have caught up.
         latest = max(now + TOLERANCE_MILLIS, head_time)
         if not max(earliest, head_time) <= time <= latest:

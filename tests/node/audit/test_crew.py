@@ -31,7 +31,7 @@ def test_a_worker_that_dies_is_no_verdict(directory, monkeypatch):
 
     def ask_the_dead(self, questions):
         for worker in self._workers:
-            os.kill(worker.process.pid, 9)
+            worker.process.kill()
             worker.process.wait()
         ask(self, questions)
 

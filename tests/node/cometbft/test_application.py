@@ -29,8 +29,8 @@ class Heard:
         self.misbehaviour = []
         self.committed = []
 
-    def note_connected(self) -> None:
-        pass
+    def note_connected(self) -> int:
+        return 0
 
     def note_refused(self, transaction, refusal) -> None:
         self.refused.append((transaction.header.id, refusal.code))

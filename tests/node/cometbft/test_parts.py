@@ -146,6 +146,19 @@ def test_what_was_accepted_stays_accepted_and_a_stuck_height_takes_older_times(k
     assert judge(proposals, block, at=3) is False
 
 
+def test_what_it_may_have_voted_for_before_it_was_started_again_is_not_too_old(known):
+    """Else a validator that is alone, or all that were stopped at once, could never vote in that round."""
+    clock = HandClock(START + 60_000)
+    proposals = Proposals(known, clock=clock)
+    old = [encode_time(START + 50_000)]
+    assert judge(proposals, old) is False
+    proposals.begin_again(2)
+    assert judge(proposals, old) is True
+    assert judge(proposals, [encode_time(START - 1)], name=b"before the head") is False
+    assert judge(proposals, [encode_time(clock.at + TOLERANCE_MILLIS + 1)], name=b"ahead") is False
+    assert judge(proposals, old, at=3, name=b"of the next height") is False
+
+
 def test_a_block_holds_what_came_first_as_far_as_it_fits(known, town):
     clock = HandClock(START)
     proposals = Proposals(known, clock=clock)
