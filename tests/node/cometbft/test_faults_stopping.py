@@ -47,7 +47,12 @@ def test_told_twice_and_thrice_under_load_it_ends_once_and_whole(make_validators
 #   what it waits for before it tells: nothing of it is there yet, its node, its CometBFT (which can be stopped
 #   while it makes its databases, and then starts no more: docs/how-to/recovery.md)
 @pytest.mark.parametrize(
-    "moment", ["at once", *[pytest.param(each, marks=pytest.mark.full) for each in ("node", "cometbft")]]
+    "moment",
+    [
+        "at once",
+        pytest.param("node", marks=pytest.mark.full),
+        pytest.param("cometbft", marks=pytest.mark.full),
+    ],
 )
 def test_told_while_it_starts_it_ends_as_well(make_validators, moment):
     alliance = make_validators(1)
