@@ -44,8 +44,8 @@ def test_told_twice_and_thrice_under_load_it_ends_once_and_whole(make_validators
     check_good(validator.directory)
 
 
-#   what it waits for before it tells: nothing of it is there yet, its node, its CometBFT (which can be stopped
-#   while it makes its databases, and then starts no more: docs/how-to/recovery.md)
+#   what it waits for before it tells: nothing of it is there yet, its node, its CometBFT (which can be
+#   stopped while it makes its databases, and then starts no more: docs/how-to/recovery.md)
 @pytest.mark.parametrize(
     "moment",
     [
