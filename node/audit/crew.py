@@ -67,19 +67,23 @@ class Crew:
     where one of them was lost or could not read.
     """
 
-    def __init__(self, source: LeafSource, terms: Terms, *, workers: int) -> None:
+    def __init__(self, source: LeafSource, terms: Terms, *, workers: int, first: int = 0) -> None:
+        """``first``: the leaf to begin with. Groups have the same numbers wherever that is."""
         self._source = source
         self._terms = terms
         self._count = workers
         self._workers: list[_Worker] = []
         self._answers: SimpleQueue[tuple[int, Answer | EOFError]] = SimpleQueue()
         bundles = -(-terms.size // TILE_WIDTH)
+        begin = first // TILE_WIDTH
+        self._first_group = begin // GROUP_BUNDLES
         self._groups = [
-            range(first, min(first + GROUP_BUNDLES, bundles)) for first in range(0, bundles, GROUP_BUNDLES)
+            range(max(begin, each), min(each + GROUP_BUNDLES, bundles))
+            for each in range(0, bundles, GROUP_BUNDLES)
         ]
-        self._asked = 0
-        """Groups that were given to workers."""
-        self._used = 0
+        self._asked = self._first_group
+        """Groups that were given to workers, with those before the first."""
+        self._used = self._first_group
         self._prepared: dict[int, Prepared] = {}
         self._questions: list[SignedText] = []
         self._lots: deque[list[SignedText]] = deque()
@@ -100,8 +104,8 @@ class Crew:
             worker.connection.close()
 
     def read_prepared(self) -> Iterator[Prepared]:
-        """Every bundle of the log, prepared, in order."""
-        for number in range(len(self._groups)):
+        """The bundles of the log from where it begins, prepared, in order."""
+        for number in range(self._first_group, len(self._groups)):
             self._used = number
             while number not in self._prepared:
                 self._hand_out()

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from ledger.keys import SignedText
 from ledger.log.tiles import TILE_WIDTH
-from node.audit.crew import GROUP_BUNDLES, LOT, Crew
+from node.audit.crew import LOT, Crew
 from node.audit.preparing import ENTRY, Bundle, Prepared
 from node.audit.tasks import Answer, CheckTask, PrepareTask, Task, Terms, read_bundles
 from node.audit.together import LaterJudge, PreparedBlocks
@@ -31,34 +31,13 @@ class TailCrew(Crew):
             opening=verified.opening,
             has_tiles=False,
         )
-        super().__init__(verified, terms, workers=workers)
+        super().__init__(verified, terms, workers=workers, first=first)
         self._verified = verified
         self._is_read_here = terms.opening is None
         self._again: deque[range] = deque()
         """What workers could not read right."""
-        bundles = -(-terms.size // TILE_WIDTH)
-        begin = first // TILE_WIDTH
-        # By the same numbers as from the beginning: answers are filed under them.
-        self._first_group = begin // GROUP_BUNDLES
-        self._groups = [
-            range(max(begin, each), min(each + GROUP_BUNDLES, bundles))
-            for each in range(0, bundles, GROUP_BUNDLES)
-        ]
-        self._asked = self._used = self._first_group
         self._made = self._given = 0
         self._in_hand: dict[int, int] = {}
-
-    def read_prepared(self) -> Iterator[Prepared]:
-        """The bundles from where it begins, prepared, in order."""
-        for number in range(self._first_group, len(self._groups)):
-            self._used = number
-            while number not in self._prepared:
-                self._hand_out()
-                if self._answers.empty() and self._lots:
-                    self._check_lot()
-                else:
-                    self._take_answer()
-            yield self._prepared.pop(number)
 
     def ask(self, questions: list[SignedText]) -> None:
         """As `Crew.ask`; lots are counted."""

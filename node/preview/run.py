@@ -12,9 +12,7 @@ Signatures are checked once, in the base. Nothing is written anywhere.
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from time import perf_counter
 
@@ -36,6 +34,7 @@ from node.preview.flips import Flips
 from node.preview.fork import Fork, RememberingJudge
 from node.preview.report import Impact, Preview
 from node.preview.span import Beginning, NoPreview, find_first_height, find_proposal
+from node.process import pause_garbage_collector
 
 Progress = Callable[[int, int], None]
 """Called with how many leaves are replayed, and of how many."""
@@ -64,7 +63,7 @@ def preview(
     if proposal is not None:
         actions = find_proposal(source, size, proposal).actions
     first_height = find_first_height(source, size, beginning)
-    with _collector_paused():
+    with pause_garbage_collector():
         return _Run(source, claimed=claimed, size=size, progress=progress).run(
             note,
             chain=claimed.origin if chain is None else chain,
@@ -175,15 +174,3 @@ def _find_public(state: State, key: str) -> str | None:
     """The public key that this id stands for at the end of the last replayed block."""
     record: RegisteredKey | None = state.get_current(KEY_TABLE, key)
     return None if record is None else record.public
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Millions of records and no cycles: looking for garbage would only cost time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
