@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from node.storage.place import Place, PostgresqlPlace
-
 Row = tuple[Any, ...]
 
 
@@ -34,18 +32,3 @@ class Moment(Protocol):
     def close(self) -> None:
         """The moment is let go of."""
         ...
-
-
-def open_moment(place: Place) -> Moment:
-    """The present moment of the databases there. Raises as `Moment.rows`."""
-    if isinstance(place, PostgresqlPlace):
-        # The driver is an extra, which a node over SQLite does without: where it is missing, this says so.
-        from node.storage.postgresql import load_driver  # noqa: PLC0415
-
-        load_driver()
-        from node.storage.postgresql_moment import PostgresqlMoment  # noqa: PLC0415
-
-        return PostgresqlMoment(place)
-    from node.storage.sqlite_moment import SqliteMoment  # noqa: PLC0415 - a make each
-
-    return SqliteMoment(place)

@@ -21,10 +21,11 @@ from ledger.log.tiles import TILE_WIDTH
 from node.audit.lookups import HISTORY, REFERENCES, TRANSACTIONS, Row
 from node.audit.sources import SourceUnavailable
 from node.storage.chunks import compute_place, find_first, read_chunk
-from node.storage.moment import open_moment
+from node.storage.moment import Moment
 from node.storage.packing import unpack
-from node.storage.place import Place
+from node.storage.place import Place, PostgresqlPlace
 from node.storage.schema import LOG_VERSION, SEGMENT_BITS, VIEWS_VERSION
+from node.storage.sqlite_moment import SqliteMoment
 
 _CHUNKED: Final = {HISTORY: "history", REFERENCES: "lookup_reference"}
 _BROKEN: Final = ("", "a broken chunk")
@@ -40,7 +41,7 @@ class Snapshot:
     segment_leaves: Final = 1 << SEGMENT_BITS
 
     def __init__(self, place: Place) -> None:
-        self._moment = open_moment(place)
+        self._moment = _open_moment(place)
         self.has_views = self._moment.has_views
         """Views may be deleted: whoever starts a node makes them again."""
         self._log_mark, self._views_mark = self._moment.marks
@@ -216,3 +217,16 @@ def _count_leaves(data: bytes) -> int:
         position += 2 + (data[position] << 8) + data[position + 1]
         count += position <= end
     return count
+
+
+def _open_moment(place: Place) -> Moment:
+    """The present moment of the databases there. Raises as `Moment.rows`."""
+    if isinstance(place, PostgresqlPlace):
+        # The driver is an extra, which a node over SQLite does without: where it is missing, this says so.
+        from node.storage.postgresql import load_driver  # noqa: PLC0415
+
+        load_driver()
+        from node.storage.postgresql_moment import PostgresqlMoment  # noqa: PLC0415
+
+        return PostgresqlMoment(place)
+    return SqliteMoment(place)
