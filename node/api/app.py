@@ -5,22 +5,17 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
 from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from ledger.errors import CommonpointError, InvariantBroken, Refused, Rejected
+from ledger.errors import InvariantBroken
 from ledger.executor import ExecutedBlock
 from node.alliance_figures import AllianceCollector, tell_alerts
 from node.answers import Taken
@@ -44,10 +39,12 @@ from node.api import webhooks as webhook_routes
 from node.api.core import Core, Take
 from node.api.intake import Intake
 from node.api.limits import Limits, Rates, get_default_rates
-from node.api.problems import Problem, describe_error, make_problem
-from node.api.reading import HeightGate, LongReads, Site
+from node.api.log_files import LogFiles
+from node.api.refusing import refuse_with_problems
 from node.api.rim import RequestLimits, Rim
 from node.api.simulation import Cutter
+from node.api.site import HeightGate, LongReads, Site
+from node.api.streams import Streams
 from node.api.transactions import PATH, SUBMISSION_DESCRIPTION, Submission, encode_taken, prove
 from node.api.webhook_desk import Desk, WebhookDesk
 from node.core import NodeCore, get_system_time
@@ -74,7 +71,6 @@ _AREAS: Final = (
     operating,
     page,
 )
-_STATUS_CODES: Final = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "TOO_LARGE"}
 
 
 def make_app(
@@ -101,7 +97,7 @@ def make_app(
     metrics = metrics or Metrics()
     feed = feed or Feed(core)
     core.on_block = make_listener(metrics, feed)
-    metrics.watch(head=lambda: core.head, waiting=lambda: core.waiting, is_ready=lambda: core.is_ready)
+    metrics.watch(core)
     metrics.registry.register(AllianceCollector(core))
     metrics.registry.register(DiskCollector(core.disk))
     if rates is None:
@@ -160,7 +156,7 @@ def make_site(
         render_figures=render_figures,
         version=_get_version(),
         feed=feed,
-        streams=events.Streams(feed),
+        streams=Streams(feed),
         webhooks=webhooks,
     )
 
@@ -181,6 +177,7 @@ def assemble(
         _make_api(site, submission),
         submission_path=PATH,
         submission=submission,
+        find_file=LogFiles(core=site.core, tokens=site.tokens).find,
         metrics=site.metrics,
         limits=limits,
         on_broken=on_broken,
@@ -188,9 +185,7 @@ def assemble(
 
 
 def make_listener(metrics: Metrics, feed: Feed) -> Callable[[float, ExecutedBlock], None]:
-    """What happens with each block: it is counted, who nears a limit is told of, and whoever waits for events
-    is woken.
-    """
+    """With each block: it is counted, who nears a limit is told of, who waits for events is woken."""
 
     def note(seconds: float, block: ExecutedBlock) -> None:
         outcomes = [outcome for answer in block.answers for outcome in answer.outcomes]
@@ -219,7 +214,7 @@ def _make_api(site: Site, submission: Submission) -> FastAPI:
         api.include_router(area.router)
     if site.core.origin.settings.clock == "simulated":
         api.include_router(simulation.router)
-    _handle_errors(api, site.metrics)
+    refuse_with_problems(api, site.metrics)
     api.openapi = _make_describer(api, site.version)  # type: ignore[method-assign]  # FastAPI's own way
     return api
 
@@ -240,56 +235,6 @@ def _make_describer(api: FastAPI, told_version: str) -> Callable[[], dict[str, A
         return described
 
     return describe_once
-
-
-def _handle_errors(api: FastAPI, metrics: Metrics) -> None:
-    """Whatever is raised inside becomes a problem."""
-
-    async def answer_refusal(_request: Request, error: Exception) -> Response:
-        refusal, headers = _find_refusal(error)
-        metrics.count_refusal(refusal.code)
-        return _make_response(describe_error(refusal), headers)
-
-    for kind in (Refused, Rejected, RequestValidationError, HTTPException):
-        api.add_exception_handler(kind, answer_refusal)
-    # Starlette answers with this and raises on; the rim logs what it was.
-    api.add_exception_handler(Exception, _answer_fault)
-
-
-async def _answer_fault(request: Request, _error: Exception) -> Response:
-    incident = request.scope.setdefault("commonpoint.incident", secrets.token_hex(4))
-    return _make_response(make_problem("INTERNAL", {"incident": incident}), {})
-
-
-def _find_refusal(error: Exception) -> tuple[CommonpointError, Mapping[str, str]]:
-    """The refusal that an error of the framework or of ours is, with headers that belong to it."""
-    if isinstance(error, RequestValidationError):
-        return _read_validation(error), {}
-    if isinstance(error, HTTPException):
-        code = _STATUS_CODES.get(error.status_code, "BAD_REQUEST")
-        return Refused(code), error.headers or {}
-    if isinstance(error, CommonpointError):
-        return error, {}
-    raise error
-
-
-def _read_validation(error: RequestValidationError) -> Refused:
-    """A bad id in the path is one that does not exist; any other parameter is named, but not repeated."""
-    places = [place["loc"] for place in error.errors()]
-    if any(place[0] == "path" for place in places):
-        return Refused("NOT_FOUND")
-    first = error.errors()[0]
-    name = str(first["loc"][1]) if len(first["loc"]) > 1 else str(first["loc"][0])
-    return Refused("BAD_REQUEST", parameter=name, reason=str(first["msg"]))
-
-
-def _make_response(problem: Problem, headers: Mapping[str, str]) -> Response:
-    response = Response(problem.body, status_code=problem.status)
-    response.raw_headers = [
-        *problem.headers,
-        *((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()),
-    ]
-    return response
 
 
 def _get_version() -> str:

@@ -43,7 +43,9 @@ from node.api.parameters import (
     TargetQuery,
 )
 from node.api.quotes import compute_quote
-from node.api.reading import Site, SiteParam, View, answer
+from node.api.reading import answer
+from node.api.site import Site, SiteParam
+from node.api.view import View
 from node.policies import list_texts, list_vkeys
 
 _READ = ("BAD_REQUEST", "UNAUTHENTICATED", "TOKEN_INVALID", "NOT_YET")

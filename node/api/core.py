@@ -119,6 +119,16 @@ class Core(Protocol):
         """An entry bundle, full or partial, or None beyond the checkpoint."""
         ...
 
+    def find_packed_bundle(self, index: int, width: int) -> bytes | None:
+        """The bundle as Zstandard frames one after the other, where this process has it in memory; else None.
+        Also on the event loop.
+        """
+        ...
+
+    def read_packed_bundle(self, index: int, width: int) -> bytes | None:
+        """The same from the disk; None also where a row would have to be cut for it."""
+        ...
+
     def find_history(self, member: str, program: str | None, before: int | None, limit: int) -> list[int]:
         """Indexes of the entries that concern a member, newest first."""
         ...

@@ -35,7 +35,7 @@ from ledger.receipt import Receipt
 from ledger.values import MESSAGES_MAX
 from node.access import Concerned, Role, can_read_entry, get_concerned
 from node.api.core import Core
-from node.api.reading import View
+from node.api.view import View
 from node.proving import prove_leaves
 
 _SYSTEM_MESSAGE: Final = msgspec.json.Decoder(SystemMessage)

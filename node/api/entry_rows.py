@@ -20,7 +20,7 @@ from ledger.transaction import Header
 from node.access import Role, can_read_entry, get_concerned, get_owner
 from node.api.csv_rows import Cell, encode_row, format_time, get_money_cells
 from node.api.entries import Decoded, Leaves, decode_entry, find_transaction
-from node.api.reading import View
+from node.api.view import View
 
 COLUMNS: Final = (
     "index",

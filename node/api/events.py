@@ -12,10 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Query
@@ -31,18 +28,18 @@ from node.api.feed_answers import EventPage
 from node.api.identity import RoleParam, ask
 from node.api.page import describe
 from node.api.parameters import READ_WITH_TOKEN, LimitQuery, Size, read_decimal
-from node.api.reading import SiteParam, View, encode_answer
-from node.feed import Feed, Step, encode_item, has_feed
+from node.api.reading import encode_answer
+from node.api.site import SiteParam
+from node.api.streams import Streams
+from node.api.view import View
+from node.feed import encode_item, has_feed
 
 MEDIA_TYPE: Final = "text/event-stream"
-STREAMS_MAX: Final = 256
-STREAMS_PER_ASKER_MAX: Final = 8
 KEEP_ALIVE_SECONDS: Final = 15.0
 PROGRESS_SECONDS: Final = 1.0
 SEND_SECONDS: Final = 30.0
 """Who takes nothing for so long is not there, or might as well not be."""
 _RECONNECT_MILLIS: Final = 2_000
-_THREADS: Final = 2
 _HEADERS: Final = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),
@@ -78,38 +75,6 @@ LastEventId = Annotated[
 router = APIRouter(tags=["events"], responses={200: _STREAM, **describe(*_CODES)})
 
 
-class Streams:
-    """The open streams of one node, and the threads that read the log for them. On one event loop."""
-
-    def __init__(self, feed: Feed) -> None:
-        self.feed = feed
-        self._open: Counter[Role] = Counter()
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="events")
-
-    @contextmanager
-    def enter(self, role: Role) -> Iterator[None]:
-        """One more stream is open. Raises `Refused` ``BUSY`` or ``STOPPING``."""
-        if self.feed.is_closed:
-            raise Refused("STOPPING")
-        if self._open[role] >= STREAMS_PER_ASKER_MAX or self._open.total() >= STREAMS_MAX:
-            raise Refused("BUSY", reason="too many streams", streams=self._open[role])
-        self._open[role] += 1
-        try:
-            yield
-        finally:
-            self._open[role] -= 1
-            self._open += Counter()  # forgets who has none open
-
-    async def read(self, request: Request, role: Role, after: int) -> Step:
-        """The next step, for a token that is still good. Raises `Refused` ``TOKEN_INVALID``."""
-
-        def look() -> Step:
-            ask(request)
-            return self.feed.read(role, after=after)
-
-        return await asyncio.get_running_loop().run_in_executor(self._threads, look)
-
-
 @router.get("/v1/events", response_model=EventPage, dependencies=READ_WITH_TOKEN)
 def list_events(
     *,
@@ -126,7 +91,7 @@ def list_events(
     if not has_feed(role):
         raise Refused("NOT_FOUND")
     site.catch_up()
-    head = View(site).head
+    head = View(site.core).head
     cursor = _find_cursor(after, last_event_id)
     if cursor >= head.size:
         raise Refused("BAD_REQUEST", parameter="after", reason="beyond the log", size=head.size)
@@ -184,7 +149,7 @@ class EventStream(Response):
             if self._streams.feed.is_closed:
                 return _encode_end("STOPPING")
             try:
-                step = await self._streams.read(self._request, self._role, self._cursor)
+                step = await self._streams.read(self._role, self._cursor, check=partial(ask, self._request))
             except Refused as refusal:
                 return _encode_end(refusal.code)
             self._cursor = step.cursor

@@ -34,7 +34,9 @@ from node.api.identity import RoleParam
 from node.api.page import describe
 from node.api.parameters import READ_WITH_TOKEN, OptionalBefore, OptionalProgram, Size, read_decimal
 from node.api.positions import show_bilateral, show_positions, show_tallies
-from node.api.reading import Site, SiteParam, View, read
+from node.api.reading import read
+from node.api.site import Site, SiteParam
+from node.api.view import View
 
 MEDIA_TYPE: Final = "text/csv; charset=utf-8; header=present"
 TAKE_SECONDS: Final = 30.0
@@ -77,7 +79,7 @@ async def export_entries(
     if not is_clearing_party(role):
         raise Refused("NOT_FOUND")
     await run_in_threadpool(site.catch_up)
-    view = View(site)
+    view = View(site.core)
     scan = EntryScan(
         view,
         role,

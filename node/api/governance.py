@@ -28,7 +28,9 @@ from node.api import decision_answers as answers
 from node.api.identity import RoleParam
 from node.api.page import describe
 from node.api.parameters import READ_WITH_TOKEN, LimitQuery, OptionalBefore, ProposalPath
-from node.api.reading import SiteParam, View, answer
+from node.api.reading import answer
+from node.api.site import SiteParam
+from node.api.view import View
 
 CODES = ("BAD_REQUEST", "UNAUTHENTICATED", "TOKEN_INVALID", "NOT_FOUND", "NOT_YET")
 StateQuery = Annotated[

@@ -21,7 +21,8 @@ from ledger.errors import Refused
 from ledger.keys import key_id as compute_key_id
 from ledger.transaction import KEY_TABLE, RegisteredKey
 from node.access import Role
-from node.api.reading import Site, View
+from node.api.site import Site
+from node.api.view import View
 
 SIGNING_PURPOSES: Final = frozenset({"transact", "till", "custody", "govern"})
 BEARER: Final = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9_.-]{1,1024})")
@@ -71,7 +72,7 @@ class TokenScheme(SecurityBase):
         bearer = site.tokens.verify(spelled[1])
         if bearer.key is not None:
             try:
-                find_key(View(site), bearer.role, bearer.key)
+                find_key(View(site.core), bearer.role, bearer.key)
             except Refused:
                 raise Refused("TOKEN_INVALID", reason="its key is no longer in force") from None
         return bearer.role

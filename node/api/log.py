@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, Final, Literal
 
 from fastapi import APIRouter
+from starlette.requests import Request
 from starlette.responses import Response
 
 from ledger.codec import to_base64url
@@ -21,13 +22,15 @@ from node.api.core import Core
 from node.api.identity import RoleParam
 from node.api.page import describe
 from node.api.parameters import ASKED, READ, NewQuery, OldQuery, TilePlace
-from node.api.reading import SiteParam, answer
+from node.api.reading import answer
+from node.api.site import SiteParam
 from node.policies import list_texts
 
 _TEXT: Final = "text/plain; charset=utf-8"
 _BYTES: Final = "application/octet-stream"
 _FOREVER: Final = "max-age=31536000, immutable"
 _BRIEFLY: Final = "max-age=60"
+_FRAMES: Final = "zstd"
 _FILE: Final[dict[str, Any]] = {"content": {_BYTES: {"schema": {"type": "string", "format": "binary"}}}}
 
 
@@ -51,12 +54,16 @@ def get_checkpoint(site: SiteParam) -> Response:
     responses={200: _FILE, **describe("UNAUTHENTICATED", "TOKEN_INVALID", "NOT_FOUND")},
     dependencies=ASKED,
 )
-def get_bundle(site: SiteParam, role: RoleParam, place: TilePlace) -> Response:
+def get_bundle(request: Request, site: SiteParam, role: RoleParam, place: TilePlace) -> Response:
     """An entry bundle, full or partial (`{N}` or `{N}.p/{W}`): auditors and followers."""
     found = _read_place("entries/" + place)
     if not can_read_bundles(role) or found.level != "entries":
         raise Refused("NOT_FOUND")
-    return _make_file(site.core.read_bundle(found.index, found.width), found, scope="private")
+    if takes_frames(",".join(request.headers.getlist("accept-encoding"))):
+        packed = site.core.read_packed_bundle(found.index, found.width)
+        if packed is not None:
+            return make_bundle(packed, found, is_packed=True)
+    return make_bundle(site.core.read_bundle(found.index, found.width), found, is_packed=False)
 
 
 @router.get(
@@ -109,6 +116,20 @@ def _show_policies(core: Core) -> list[dict[str, Any]]:
             row |= {"above": step.block.index + 1, "step": step}
         shown.append(row)
     return shown
+
+
+def takes_frames(accepted: str) -> bool:
+    """Whether an `Accept-Encoding` names Zstandard, without weighing it: whoever weighs gets plain bytes."""
+    return _FRAMES in [each.strip().lower() for each in accepted.split(",")]
+
+
+def make_bundle(data: bytes | None, place: TilePath, *, is_packed: bool) -> Response:
+    """The entry bundle, as it is or as Zstandard frames. Raises `Refused` ``NOT_FOUND``."""
+    answer = _make_file(data, place, scope="private")
+    answer.headers["vary"] = "accept-encoding"
+    if is_packed:
+        answer.headers["content-encoding"] = _FRAMES
+    return answer
 
 
 def _read_place(place: str) -> TilePath:

@@ -25,7 +25,9 @@ from node.api.entries import make_rows
 from node.api.identity import RoleParam
 from node.api.page import describe
 from node.api.parameters import READ_WITH_TOKEN, LimitQuery, MemberPath, OptionalBefore, OptionalProgram
-from node.api.reading import SiteParam, View, answer
+from node.api.reading import answer
+from node.api.site import SiteParam
+from node.api.view import View
 
 _CODES = ("BAD_REQUEST", "UNAUTHENTICATED", "TOKEN_INVALID", "NOT_FOUND", "NOT_YET")
 

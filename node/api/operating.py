@@ -17,7 +17,7 @@ from node.access import can_read_metrics
 from node.api.identity import ask
 from node.api.page import describe
 from node.api.parameters import ASKED
-from node.api.reading import SiteParam
+from node.api.site import SiteParam
 from node.metrics import CONTENT_TYPE
 
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")

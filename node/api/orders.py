@@ -19,7 +19,9 @@ from node.api.entries import encode_receipt, find_entry, make_row, make_rows, pr
 from node.api.identity import RoleParam
 from node.api.page import describe
 from node.api.parameters import READ_WITH_TOKEN, IndexPath, OptionalSender, ReferencePath, WitnessedQuery
-from node.api.reading import SiteParam, View, answer, read
+from node.api.reading import answer, read
+from node.api.site import SiteParam
+from node.api.view import View
 from node.policies import find_epoch_of
 
 _CODES = ("BAD_REQUEST", "UNAUTHENTICATED", "TOKEN_INVALID", "NOT_FOUND", "NOT_YET", "NOT_WITNESSED")

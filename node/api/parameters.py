@@ -18,7 +18,7 @@ from ledger.codec import INTEGER_MAX
 from ledger.errors import Refused
 from ledger.values import POINTS_MAX
 from node.api.identity import ask
-from node.api.reading import SiteParam
+from node.api.site import SiteParam
 
 _DECIMAL: Final = re.compile(r"0|[1-9][0-9]{0,15}")
 SLUG: Final = "^[a-z0-9][a-z0-9.-]{1,62}$"

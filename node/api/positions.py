@@ -19,7 +19,9 @@ from node.api import answers
 from node.api.identity import RoleParam
 from node.api.page import describe
 from node.api.parameters import READ_WITH_TOKEN, OptionalProgram
-from node.api.reading import SiteParam, View, answer
+from node.api.reading import answer
+from node.api.site import SiteParam
+from node.api.view import View
 
 _CODES = ("BAD_REQUEST", "UNAUTHENTICATED", "TOKEN_INVALID", "NOT_FOUND", "NOT_YET")
 

@@ -13,7 +13,7 @@ from contracts.mechanics.terms import get_series_terms, get_terms
 from contracts.rules.exchange import compute_exchange
 from ledger.errors import Rejected
 from ledger.values import POINTS_MAX
-from node.api.reading import View
+from node.api.view import View
 
 
 def compute_quote(view: View, *, program: str, series: str, target: str, points: int) -> dict[str, Any]:

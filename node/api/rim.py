@@ -1,6 +1,6 @@
 """The rim: what every request passes first and every answer last.
 
-Here a path no route could have is turned away, the one hot route takes its short cut, refusals become
+Here a path no route could have is turned away, the hot routes take their short cuts, refusals become
 problems, faults become a 500 that tells nothing but a number to look for in the log, and all of it is
 counted.
 
@@ -51,6 +51,7 @@ class Rim:
         *,
         submission_path: str,
         submission: ASGIApp,
+        find_file: Callable[[Scope], ASGIApp | None],
         metrics: Metrics,
         limits: RequestLimits,
         on_broken: Callable[[InvariantBroken], None] | None,
@@ -58,6 +59,7 @@ class Rim:
         self._api = api
         self._submission_path = submission_path
         self._submission = submission
+        self._find_file = find_file
         self._metrics = metrics
         self._limits = limits
         self._on_broken = on_broken
@@ -120,7 +122,8 @@ class Rim:
             raise Refused("NOT_FOUND")
         if len(scope["query_string"]) > QUERY_BYTES_MAX:
             raise Refused("BAD_REQUEST", reason="the query is too long", allowed=QUERY_BYTES_MAX)
-        await self._api(scope, receive, send)
+        answer = self._find_file(scope) or self._api
+        await answer(scope, receive, send)
 
     def _log(self, scope: Scope, error: Exception) -> str:
         """The fault is in the log under a number, which is all that the asker gets to know."""

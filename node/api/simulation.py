@@ -24,7 +24,8 @@ from node.api.bodies import SMALL_BODY_BYTES_MAX, read_body
 from node.api.identity import RoleParam
 from node.api.page import describe
 from node.api.parameters import ASKED
-from node.api.reading import SiteParam, encode_answer
+from node.api.reading import encode_answer
+from node.api.site import SiteParam
 from node.core import NodeCore
 
 

@@ -22,7 +22,9 @@ from node.api.bodies import SMALL_BODY_BYTES_MAX, read_body
 from node.api.identity import find_key
 from node.api.page import describe
 from node.api.parameters import ASKED
-from node.api.reading import Site, SiteParam, View, encode_answer
+from node.api.reading import encode_answer
+from node.api.site import Site, SiteParam
+from node.api.view import View
 from node.http_signatures import Headers, SignedRequest, compute_target_url, verify_request
 from node.tokens import API_SECONDS_MAX
 
@@ -100,7 +102,7 @@ def _give_token(site: Site, scope: Any, body: bytes) -> tuple[str, int]:
         SignedRequest("POST", url, Headers(lines), body),
         chain=site.core.chain,
         now_seconds=site.clock() // 1000,
-        find_key=lambda key: find_key(View(site), role, key),
+        find_key=lambda key: find_key(View(site.core), role, key),
         nonces=site.nonces,
     )
     return site.tokens.issue(role, seconds=API_SECONDS_MAX, key=key)

@@ -36,7 +36,7 @@ from node.api.parameters import (
     TransactionPath,
     read_decimal,
 )
-from node.api.reading import SiteParam
+from node.api.site import SiteParam
 
 PATH: Final = "/v1/transactions"
 _PROMISE_QUERY: Final = b"promise=yes"

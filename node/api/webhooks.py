@@ -26,7 +26,9 @@ from node.api.bodies import SMALL_BODY_BYTES_MAX, read_body
 from node.api.identity import BEARER, RoleParam, ask
 from node.api.page import describe
 from node.api.parameters import ASKED
-from node.api.reading import Site, SiteParam, View, encode_answer
+from node.api.reading import encode_answer
+from node.api.site import Site, SiteParam
+from node.api.view import View
 from node.api.webhook_desk import Desk
 from node.webhooks.addresses import URL_CHARACTERS_MAX
 from node.webhooks.delivery import TYPES
@@ -106,7 +108,7 @@ def find_owner(request: Request, site: SiteParam, role: RoleParam) -> Role:
     spelled = BEARER.fullmatch(request.headers["authorization"])
     bearer = site.tokens.verify(spelled[1] if spelled else "")
     if bearer.key is not None:
-        record: RegisteredKey | None = View(site).get(KEY_TABLE, bearer.key)
+        record: RegisteredKey | None = View(site.core).get(KEY_TABLE, bearer.key)
         purpose = "" if record is None else record.purpose
         if purpose not in MANAGING_PURPOSES:
             raise Refused("WRONG_PURPOSE", purpose=purpose)

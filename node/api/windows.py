@@ -26,7 +26,9 @@ from node.api.governance import CODES, check_reader
 from node.api.identity import RoleParam
 from node.api.page import describe
 from node.api.parameters import READ_WITH_TOKEN, LimitQuery, OptionalWindow, WindowPath
-from node.api.reading import SiteParam, View, answer, read
+from node.api.reading import answer, read
+from node.api.site import SiteParam
+from node.api.view import View
 from node.exposures import Owing, list_exposures
 
 _JSON = "application/json"

@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Final, Protocol, Self
 
 import httpx2
+import zstandard
 
 from ledger.errors import CommonpointError, Unverified
 from ledger.log.note import NOTE_CHARACTERS_MAX, parse_checkpoint, split_note
@@ -33,6 +34,8 @@ _TIMEOUT_SECONDS: Final = 30.0
 BODY_SECONDS: Final = 120.0
 """So long an answer may take from its first byte to its last: one that drips holds nobody up for ever."""
 _GZIP: Final = 16 + zlib.MAX_WBITS
+_WINDOW_BYTES_MAX: Final = 8 * 1024 * 1024
+_PIECE_BYTES: Final = 256 * 1024
 
 
 class SourceUnavailable(CommonpointError):
@@ -79,7 +82,7 @@ class HttpSource:
         timeout_seconds: float = _TIMEOUT_SECONDS,
         body_seconds: float = BODY_SECONDS,
     ) -> None:
-        headers = {"Accept-Encoding": "gzip"}
+        headers = {"Accept-Encoding": "zstd, gzip"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
         # Redirects are not followed: they would carry the token to whomever the answer names.
@@ -170,28 +173,60 @@ def read_body(response: httpx2.Response, bytes_max: int, *, seconds_max: float =
     Raises `SourceUnavailable`, and `httpx2.HTTPError` as reading does.
     """
     packing = response.headers.get("content-encoding", "identity").strip().lower()
-    if packing not in ("identity", "gzip"):
+    if packing not in ("identity", "gzip", "zstd"):
         # Several, one inside another, among them: each would be a thousand times what it came in.
         raise SourceUnavailable("SOURCE_ANSWERED", url=str(response.url), reason=f"packed as {packing[:40]}")
     found = bytearray()
-    end = monotonic() + seconds_max
-    parts = response.iter_raw() if packing == "identity" else _unpack(response, bytes_max + 1)
+    parts = _watch(response.iter_raw(), monotonic() + seconds_max)
+    if packing != "identity":
+        unpack = _unpack_gzip if packing == "gzip" else _unpack_frames
+        parts = unpack(parts, bytes_max + 1, url=str(response.url))
     for part in parts:
         found += part[: bytes_max + 1 - len(found)]
         if len(found) > bytes_max:
             break
-        if monotonic() > end:
-            raise httpx2.ReadTimeout("the answer does not end")
     return bytes(found)
 
 
-def _unpack(response: httpx2.Response, bytes_max: int) -> Iterator[bytes]:
+def _watch(parts: Iterator[bytes], end: float) -> Iterator[bytes]:
+    """What comes until then."""
+    for part in parts:
+        yield part
+        if monotonic() > end:
+            raise httpx2.ReadTimeout("the answer does not end")
+
+
+def _unpack_gzip(parts: Iterator[bytes], bytes_max: int, *, url: str) -> Iterator[bytes]:
     """What a gzip stream holds, so many bytes at a time at the most; of one cut short what has arrived."""
     stream = zlib.decompressobj(_GZIP)
     try:
-        for part in response.iter_raw():
+        for part in parts:
             yield stream.decompress(part, bytes_max)
             while stream.unconsumed_tail:
                 yield stream.decompress(stream.unconsumed_tail, bytes_max)
     except zlib.error as error:
-        raise SourceUnavailable("SOURCE_ANSWERED", url=str(response.url), reason=str(error)[:100]) from None
+        raise SourceUnavailable("SOURCE_ANSWERED", url=url, reason=str(error)[:100]) from None
+
+
+class _Parts:
+    """What arrives, as the unpacker of frames asks for it."""
+
+    def __init__(self, parts: Iterator[bytes]) -> None:
+        self._parts = parts
+
+    def read(self, _size: int) -> bytes:
+        """What arrived next, however much that is; nothing at the end."""
+        return next((part for part in self._parts if part), b"")
+
+
+def _unpack_frames(parts: Iterator[bytes], bytes_max: int, *, url: str) -> Iterator[bytes]:
+    """The same of Zstandard frames one after the other, none of which asks for more memory than RFC 9659
+    allows.
+    """
+    tool = zstandard.ZstdDecompressor(max_window_size=_WINDOW_BYTES_MAX)
+    stream = tool.stream_reader(_Parts(parts), read_across_frames=True)  # type: ignore[arg-type]  # it reads
+    try:
+        while part := stream.read(min(bytes_max, _PIECE_BYTES)):
+            yield part
+    except zstandard.ZstdError as error:
+        raise SourceUnavailable("SOURCE_ANSWERED", url=url, reason=str(error)[:100]) from None

@@ -45,7 +45,7 @@ def make_supervisor(
 ) -> Supervisor:
     """What runs this many workers over a running core. Rates, nonces and figures are one for all of them."""
     metrics = Metrics()
-    metrics.watch(head=lambda: core.head, waiting=lambda: core.waiting, is_ready=lambda: core.is_ready)
+    metrics.watch(core)
     metrics.registry.register(AllianceCollector(core))
     metrics.registry.register(DiskCollector(core.disk))
     limits = Limits(rates, tokens=tokens, registry=metrics.registry)

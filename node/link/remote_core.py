@@ -189,6 +189,20 @@ class RemoteCore:
             return None
         return self._log.read_bundle(index, width)
 
+    def find_packed_bundle(self, index: int, width: int) -> bytes | None:
+        """The bundle as Zstandard frames, where this process has read it before; else None."""
+        if index * TILE_WIDTH + width > self.head.size:
+            return None
+        return self._log.find_packed_bundle(index, width)
+
+    def read_packed_bundle(self, index: int, width: int) -> bytes | None:
+        """The same from the disk; None also where a row would have to be cut for it."""
+        end = index * TILE_WIDTH + width
+        self._reach(end, is_certain=False)
+        if end > self.head.size:
+            return None
+        return self._log.read_packed_bundle(index, width)
+
 
 def _open_log(setup: Setup) -> LogStore:
     """The log on disk, of which this process only ever reads."""

@@ -18,7 +18,8 @@ from ledger.leaves import BLOCK_START
 from ledger.log.merkle import compute_leaf_hashes
 from ledger.log.tiles import TILE_LEVELS, TILE_WIDTH, FullTile, HashTree, decode_bundle, encode_bundle
 from node.storage.database import Database
-from node.storage.packing import pack, unpack
+from node.storage.newest import NewestRows
+from node.storage.packing import make_frame, pack, unpack
 from node.storage.schema import Schema
 
 
@@ -32,6 +33,8 @@ class LogStore:
         self._run = database.run
         self.size = self._read_size()
         """Leaves that are durable."""
+        self.newest = NewestRows()
+        """Rows that were appended or served last."""
         self._held: dict[tuple[int, int], bytes] = {}
         self._cut: tuple[list[bytes], list[tuple[int, bytes]]] = [], []
         """The leaves that were appended last, and how they were cut: till they are read back."""
@@ -63,7 +66,8 @@ class LogStore:
             end = block.head.size
         with self._database.begin() as connection:
             leaves = [leaf for block in blocks for leaf in block.leaves]
-            self._cut = leaves, self._write_leaves(connection, self.size, leaves)
+            cut, rows = self._write_leaves(connection, self.size, leaves)
+            self._cut = leaves, cut
             for block in blocks:
                 self._run(
                     connection,
@@ -74,6 +78,8 @@ class LogStore:
                 )
             self._write_tiles(connection, tiles)
         self.size = end
+        for place, (first, row) in enumerate(rows, start=1):
+            self.newest.add(first=first, end=rows[place][0] if place < len(rows) else end, row=row)
 
     def check_read_back(self, first: int, leaves: Sequence[bytes]) -> None:
         """What was appended reads back as the very bytes whose hashes are about to be signed.
@@ -147,6 +153,9 @@ class LogStore:
         first = index * TILE_WIDTH
         if not 1 <= width <= TILE_WIDTH or index < 0 or first + width > self.size:
             return None
+        found = self.newest.find(index, width)
+        if found is not None:
+            return b"".join(map(unpack, found))
         rows = self._ask(
             "SELECT data FROM segment WHERE first >= ? AND first < ? ORDER BY first", first, first + width
         ).all()
@@ -156,6 +165,29 @@ class LogStore:
             if first + TILE_WIDTH <= self.size and width == TILE_WIDTH
             else encode_bundle(decode_bundle(data)[:width])
         )
+
+    def find_packed_bundle(self, index: int, width: int) -> bytes | None:
+        """An entry bundle as Zstandard frames one after the other, where it is in memory; else None."""
+        rows = self.newest.find(index, width)
+        return None if rows is None else b"".join(map(make_frame, rows))
+
+    def read_packed_bundle(self, index: int, width: int) -> bytes | None:
+        """The same from the disk, and remembered. None beyond the log, and where no block ends there: a row
+        would have to be cut.
+        """
+        first, size = index * TILE_WIDTH, self.size
+        end = first + width
+        if not 1 <= width <= TILE_WIDTH or index < 0 or end > size:
+            return None
+        rows = self._ask(
+            "SELECT first, data FROM segment WHERE first >= ? AND first < ? ORDER BY first", first, end
+        ).all()
+        if end != size and width != TILE_WIDTH and not self._is_row_start(end):
+            return None
+        ends = [*(row[0] for row in rows[1:]), end]
+        for (begin, row), until in zip(rows, ends, strict=True):
+            self.newest.add(first=begin, end=until, row=row)
+        return b"".join(make_frame(row[1]) for row in rows)
 
     def read_tile(self, level: int, index: int) -> bytes | None:
         """A full hash tile, or None."""
@@ -199,16 +231,22 @@ class LogStore:
 
     def _write_leaves(
         self, connection: Connection, first: int, leaves: Sequence[bytes]
-    ) -> list[tuple[int, bytes]]:
-        """Cut at bundle borders, so that a bundle is whole rows. How they were cut: index, bytes."""
+    ) -> tuple[list[tuple[int, bytes]], list[tuple[int, bytes]]]:
+        """Cut at bundle borders, so that a bundle is whole rows. How they were cut, and the rows that keep
+        them: index, bytes.
+        """
         cut = list(_cut(first, leaves))
         rows = [(place, pack(bundle)) for place, bundle in cut]
         self._database.insert(connection, self._schema.segment, rows)
-        return cut
+        return cut, rows
 
     def _write_tiles(self, connection: Connection, tiles: Sequence[FullTile]) -> None:
         rows = [(tile.level, tile.index, tile.data) for tile in tiles]
         self._database.insert(connection, self._schema.tile, rows)
+
+    def _is_row_start(self, index: int) -> bool:
+        """Whether a row begins with this leaf."""
+        return self._ask("SELECT first FROM segment WHERE first = ?", index).one_or_none() is not None
 
     def _segment_start(self, index: int) -> int:
         """Where the row that holds this leaf begins."""

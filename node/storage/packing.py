@@ -7,7 +7,7 @@ carries the size of what is in it and a checksum over it, so what a disk has cha
 frame that would unpack to more than a bundle can hold is not unpacked.
 
 Nothing is promised about the packed bytes themselves: another version of the library may make others of the
-same leaves. What is hashed, signed and served are the leaves.
+same leaves. What is hashed and signed are the leaves; rows are served as they are to whoever asks for that.
 """
 
 from __future__ import annotations
@@ -51,6 +51,11 @@ def pack(bundle: bytes) -> bytes:
         return bundle
     packed = _tools.pack(bundle)
     return packed if has_to_be or len(packed) < len(bundle) else bundle
+
+
+def make_frame(row: bytes) -> bytes:
+    """The row as one Zstandard frame, which it is already where it was packed."""
+    return row if row.startswith(_MAGIC) else _tools.pack(row)
 
 
 def unpack(row: bytes) -> bytes:

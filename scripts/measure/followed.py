@@ -3,7 +3,8 @@
 They are real ones, started as an operator would start them, and they re-execute everything; but they are
 meant to run elsewhere. On one machine they take the leader's cores away from it, so its clock says little.
 What the leader itself spends, in processor time an operation, from the first send until both followers have
-come to its head, is what following costs it; what it folds after that is the same with and without.
+come to its head and everything is folded, is what following costs it. Folds count with and without: a leader
+that is followed waits for its followers at the end, and folds meanwhile.
 """
 
 from __future__ import annotations
@@ -52,9 +53,8 @@ def measure_followed(site: Site, load: Load, *, followers: int, workers: int = 0
         seconds = uvloop.run(pool.run())
         own = time.process_time() - own
         _wait_until_there(node.url, urls)
-        spent = node.cpu_seconds - cpu
         resident = node.resident_bytes
-        drained, _ = node.stop()
+        drained, whole = node.stop()
         return Figures(
             path=f"http, {followers} followers",
             store=site.store,
@@ -66,7 +66,7 @@ def measure_followed(site: Site, load: Load, *, followers: int, workers: int = 0
             drain_seconds=drained,
             p50_ms=get_percentile(pool.latencies, 50),
             p99_ms=get_percentile(pool.latencies, 99),
-            cpu_seconds=spent,
+            cpu_seconds=whole - cpu,
             client_cpu_seconds=own,
             resident_bytes=resident,
             resident_peak_bytes=node.resident_peak_bytes,

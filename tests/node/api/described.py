@@ -32,7 +32,7 @@ from schemathesis.specs.openapi.checks import (
 
 from contracts.messages import Enrol
 from contracts.messages.reject_codes import REJECT_CODES
-from node.api import reading, simulation
+from node.api import simulation, site
 from node.api.app import list_routes, make_app
 from node.api.limits import UNLIMITED
 from node.api.problems import CODES, make_problem
@@ -139,7 +139,7 @@ def open_described(folder: Path) -> Iterator[Served]:
     )
     with pytest.MonkeyPatch.context() as patch, serve(desk) as (host, described):
         # Heights that will not come are asked for often.
-        patch.setattr(reading, "MIN_HEIGHT_SECONDS", 0.01)
+        patch.setattr(site, "MIN_HEIGHT_SECONDS", 0.01)
         schema = schemathesis.openapi.from_dict(described)
         yield Served(desk, places, host, schema, described, webhooks)
         feed.close()

@@ -13,8 +13,8 @@ import uvicorn
 from ledger.errors import Refused
 from node.access import parse_role
 from node.api.entries import find_entry
-from node.api.reading import View
 from node.api.server import make_server_config
+from node.api.view import View
 from tests.node.api.desk import Desk
 
 STREAM = {"accept": "text/event-stream"}
@@ -115,5 +115,5 @@ def list_visible(desk: Desk, role: str) -> list[int]:
     found = []
     for index in range(desk.core.head.size):
         with contextlib.suppress(Refused):
-            found.append(find_entry(View(desk.app._api.state.site), index, parse_role(role)).place)
+            found.append(find_entry(View(desk.app._api.state.site.core), index, parse_role(role)).place)
     return found

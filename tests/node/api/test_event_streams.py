@@ -13,7 +13,7 @@ import pytest
 from contracts.messages import Enrol, RevokeKey
 from ledger.keys import key_id
 from node.access import parse_role
-from node.api import events
+from node.api import events, streams
 from tests.contracts.cast import FRESH, PETROL, make_signer, member_id
 from tests.node.api.desk import code_of
 from tests.node.api.streaming import Client, Served, list_visible
@@ -135,8 +135,8 @@ def test_a_key_that_is_revoked_ends_the_stream_before_anything_more_is_shown(ser
 
 
 def test_streams_are_bounded_for_each_asker_and_in_all(served, monkeypatch):
-    monkeypatch.setattr(events, "STREAMS_PER_ASKER_MAX", 2)
-    monkeypatch.setattr(events, "STREAMS_MAX", 3)
+    monkeypatch.setattr(streams, "STREAMS_PER_ASKER_MAX", 2)
+    monkeypatch.setattr(streams, "STREAMS_MAX", 3)
     role = f"participant:{FRESH}"
     first, second = served.open(role), served.open(role)
     assert {first.answer.status_code, second.answer.status_code} == {200}
@@ -161,17 +161,17 @@ def test_a_reader_that_takes_nothing_is_let_go_and_holds_no_more_than_a_step(ser
     desk = served.desk
     desk.trade()
     client = served.open("auditor", f"/v1/events?after={desk.core.head.size - 1}")
-    streams = desk.app._api.state.site.streams
-    assert streams._open.total() == 1
+    open_streams = desk.app._api.state.site.streams
+    assert open_streams._open.total() == 1
     number = iter(range(100, 10**6))
     # More than the sockets between the two hold.
     for _ in range(20):
         desk.must(FRESH, *[Enrol(member=member_id(next(number))) for _ in range(2_000)])
     for _ in range(200):
-        if streams._open.total() == 0:
+        if open_streams._open.total() == 0:
             break
         time.sleep(0.05)
-    assert streams._open.total() == 0
+    assert open_streams._open.total() == 0
     # It reads what was on its way, and goes on from there.
     last = int(client.last_id or 0)
     with contextlib.suppress(EOFError, httpx2.HTTPError):

@@ -13,7 +13,7 @@ from contracts.messages import Capture, Earn, Enrol, Hold, OpenProgram
 from node.access import parse_role
 from node.api.csv_rows import Units, restore
 from node.api.entry_rows import EntryScan
-from node.api.reading import View
+from node.api.view import View
 from tests.contracts.cast import (
     ANNA,
     BORIS,
@@ -256,7 +256,7 @@ async def test_what_completes_something_earlier_says_what(desk):
 async def test_an_export_stands_for_the_moment_it_began(desk):
     desk.trade()
     size = desk.core.head.size
-    view = View(desk.app._api.state.site)
+    view = View(desk.app._api.state.site.core)
     scan = EntryScan(view, parse_role("auditor"), first=0, end=view.head.size, limit=None)
     desk.must(FRESH, Enrol(member=member_id(77)))
     text = b""

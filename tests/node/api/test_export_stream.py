@@ -17,8 +17,8 @@ from contracts.messages import Enrol
 from node.access import parse_role
 from node.api import export
 from node.api.entry_rows import COLUMNS, EntryScan
-from node.api.reading import View
 from node.api.server import make_server_config
+from node.api.view import View
 from tests.contracts.cast import (
     CLARA,
     FRESH,
@@ -52,7 +52,7 @@ def grown(tmp_path_factory):
 
 def test_memory_does_not_grow_with_the_log(grown):
     desk, _ = grown
-    view = View(desk.app._api.state.site)
+    view = View(desk.app._api.state.site.core)
 
     def measure(end: int) -> int:
         scan = EntryScan(view, parse_role(f"participant:{PETROL}"), first=0, end=end, limit=None)

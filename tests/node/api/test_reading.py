@@ -7,13 +7,13 @@ import asyncio
 from msgspec.structs import replace
 
 from contracts.messages import Enrol
-from node.api import reading
+from node.api import site
 from tests.contracts.cast import ANNA, FRESH, PETROL
 from tests.node.api.desk import code_of
 
 
 async def test_a_read_waits_for_the_height_it_needs(desk, monkeypatch):
-    monkeypatch.setattr(reading, "MIN_HEIGHT_SECONDS", 30.0)  # a busy machine may stand still for two
+    monkeypatch.setattr(site, "MIN_HEIGHT_SECONDS", 30.0)  # a busy machine may stand still for two
     height = desk.core.head.height + 1
     async with desk.client() as client:
         asked = asyncio.create_task(client.get(f"/v1/chain?min_height={height}"))
@@ -22,7 +22,7 @@ async def test_a_read_waits_for_the_height_it_needs(desk, monkeypatch):
         desk.core.submit(desk.sign(FRESH, Enrol(member=ANNA)))
         answer = await asked
         assert answer.json()["height"] == height
-        monkeypatch.setattr(reading, "MIN_HEIGHT_SECONDS", 0.2)
+        monkeypatch.setattr(site, "MIN_HEIGHT_SECONDS", 0.2)
         late = await client.get(f"/v1/chain?min_height={height + 1}")
         assert (late.status_code, code_of(late)) == (503, "NOT_YET")
         assert late.headers["retry-after"] == "1"

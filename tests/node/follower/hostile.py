@@ -8,6 +8,8 @@ from contextlib import suppress
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import zstandard
+
 MIB = 1024 * 1024
 
 
@@ -17,6 +19,14 @@ def pack_zeros(size: int, *, times: int = 1) -> bytes:
     for _ in range(times - 1):
         data = gzip.compress(data, 9)
     return data
+
+
+@cache
+def make_frame(size: int, *, window_log: int = 17) -> bytes:
+    """Nothing but noughts in one frame, which needs a window of so many bits."""
+    terms = zstandard.ZstdCompressionParameters(window_log=window_log, write_content_size=False)
+    packer = zstandard.ZstdCompressor(compression_params=terms).compressobj()
+    return b"".join(packer.compress(bytes(MIB)) for _ in range(size // MIB)) + packer.flush()
 
 
 class Hostile:
@@ -76,6 +86,15 @@ def drip(handler, _path, hostile):
     handler.end_headers()
     while not hostile.stopping.wait(0.1):
         handler.wfile.write(b"x")
+
+
+def drip_frames(handler, _path, hostile):
+    """The same in frames with nothing in them."""
+    handler.send_response(200)
+    handler.send_header("content-encoding", "zstd")
+    handler.end_headers()
+    while not hostile.stopping.wait(0.1):
+        handler.wfile.write(make_frame(0))
 
 
 def hundred_megabytes(handler, _path, _hostile):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+import zstandard
 
 from ledger.keys import SeedSigner
 from ledger.log.note import parse_checkpoint, sign_checkpoint, split_note
@@ -26,7 +27,16 @@ from node.follower.serving import catch_up_first
 from node.follower.sources import FolderSource, Sources, WebSource
 from node.follower.tokens import Tokens
 from node.storage.snapshot import Snapshot
-from tests.node.follower.hostile import MIB, Hostile, drip, endless, hundred_megabytes, pack_zeros
+from tests.node.follower.hostile import (
+    MIB,
+    Hostile,
+    drip,
+    drip_frames,
+    endless,
+    hundred_megabytes,
+    make_frame,
+    pack_zeros,
+)
 from tests.node.follower.written import write_log
 
 PEAK_MIB = 120
@@ -51,7 +61,8 @@ def chain(mirror):
 def attack_with(mirror):
     opened = []
     # Before anybody counts memory.
-    pack_zeros(128 * MIB), pack_zeros(64 * MIB, times=3)
+    pack_zeros(128 * MIB), pack_zeros(64 * MIB, times=3), make_frame(128 * MIB), make_frame(0)
+    make_frame(32 * MIB, window_log=25)
 
     def start(attack, where):
         opened.append(Hostile(mirror, attack, where))
@@ -69,6 +80,13 @@ ATTACKS = {
     ),
     "another packing": lambda at, _path, _: at.answer(pack_zeros(MIB), content_encoding="br"),
     "gzip that is none": lambda at, _path, _: at.answer(b"\x1f\x8b rubbish", content_encoding="gzip"),
+    "a frame that is a bomb": lambda at, _path, _: at.answer(make_frame(128 * MIB), content_encoding="zstd"),
+    "many such frames": lambda at, _path, _: at.answer(make_frame(MIB) * 200, content_encoding="zstd"),
+    "a frame that wants much memory": lambda at, _path, _: at.answer(
+        make_frame(32 * MIB, window_log=25), content_encoding="zstd"
+    ),
+    "frames that are none": lambda at, _path, _: at.answer(b"\x28\xb5\x2f\xfd no", content_encoding="zstd"),
+    "a drip of empty frames": drip_frames,
     "a hundred megabytes": hundred_megabytes,
     "bytes without end": endless,
     "a drip": drip,
@@ -142,7 +160,15 @@ def test_a_hostile_source_is_refused_and_the_honest_one_followed(
 
 
 @pytest.mark.parametrize(
-    "attack", ["a gzip bomb", "a bomb in a bomb", "a hundred megabytes", "bytes without end"]
+    "attack",
+    [
+        "a gzip bomb",
+        "a bomb in a bomb",
+        "a frame that is a bomb",
+        "many such frames",
+        "a hundred megabytes",
+        "bytes without end",
+    ],
 )
 def test_no_answer_takes_more_memory_than_what_was_asked_for(attack_with, attack):
     """A tile is 8 KiB, whatever comes."""
@@ -163,6 +189,19 @@ def test_what_is_packed_once_is_read_to_its_end(attack_with):
     hostile = attack_with(
         lambda at, _path, _: at.answer(gzip.compress(whole), content_encoding="gzip"), lambda _path: True
     )
+    source = HttpSource(hostile.url)
+    assert source.fetch("x", len(whole)) == whole
+    assert source.fetch("x", len(whole) - 1) == whole
+    assert source.fetch("x", 10) == whole[:11]
+    source.close()
+
+
+def test_frames_one_after_the_other_are_read_to_the_end_of_the_last(attack_with):
+    """As a node sends a bundle that several blocks have made."""
+    pieces = [b"", *(bytes([number]) * number**2 for number in range(100)), b"", bytes(range(256)) * 4_000]
+    packed = b"".join(map(zstandard.ZstdCompressor(write_checksum=True).compress, pieces))
+    whole = b"".join(pieces)
+    hostile = attack_with(lambda at, _path, _: at.answer(packed, content_encoding="zstd"), lambda _path: True)
     source = HttpSource(hostile.url)
     assert source.fetch("x", len(whole)) == whole
     assert source.fetch("x", len(whole) - 1) == whole

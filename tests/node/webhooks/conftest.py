@@ -15,7 +15,7 @@ pytest.register_assert_rewrite("tests.node.webhooks.receiver", "tests.node.api.d
 from ledger.errors import Refused  # noqa: E402 - after its assertions were made to tell
 from node.access import parse_role  # noqa: E402
 from node.api.entries import find_entry  # noqa: E402
-from node.api.reading import View  # noqa: E402
+from node.api.view import View  # noqa: E402
 from node.feed import Feed  # noqa: E402
 from node.webhooks.delivery import Webhooks  # noqa: E402
 from tests.node.api.desk import Desk  # noqa: E402
@@ -52,7 +52,7 @@ class Post:
 
     def list_visible(self, role: str, *, after: int = 0) -> list[int]:
         """What the asker may fetch one by one."""
-        view = View(self.desk.app._api.state.site)
+        view = View(self.desk.app._api.state.site.core)
         found = []
         for index in range(after + 1, view.head.size):
             with contextlib.suppress(Refused):
