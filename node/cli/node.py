@@ -27,6 +27,7 @@ from node.cli.node_options import (
 )
 from node.cli.tell import BAD, tell, tell_error
 from node.follower.told import COSIGNER_FILE, Following
+from node.process import pause_garbage_collector
 
 if TYPE_CHECKING:
     from node.config import Config
@@ -51,7 +52,6 @@ def node(
     postgresql: Postgresql = False,
 ) -> None:
     """Run a node over DIR. It answers once it has read the log; SIGINT and SIGTERM stop it cleanly."""
-    from node.app import serve
     from node.cli.logs import write_logs
     from node.engine.cometbft.keeping import Keeper, needs_keeper, watch_keeper
 
@@ -86,6 +86,10 @@ def node(
     if needs_keeper(data):
         raise typer.Exit(Keeper(sys.argv[1:], announce=typer.echo).run())
     watch_keeper()
+    # Not before: a keeper does without what a node is made of, and starts it sooner.
+    with pause_garbage_collector():
+        from node.app import serve
+
     serve(
         data,
         host=host,
@@ -102,8 +106,9 @@ def node(
 
 def _follow(data: Path, how: Following, **where: Any) -> None:
     """As `node`. Ends with status 1 where what the log holds is not what executing it makes."""
-    from node.follower.following import Diverged
-    from node.follower.serving import serve_follower
+    with pause_garbage_collector():
+        from node.follower.following import Diverged
+        from node.follower.serving import serve_follower
 
     try:
         serve_follower(data, how, announce=_announce, **where)

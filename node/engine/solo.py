@@ -87,6 +87,15 @@ class SoloEngine:
         """Whether validators make the blocks, and this engine none any more."""
         return self._handed_over is not None
 
+    @property
+    def misbehaviour(self) -> int:
+        """Nobody here looks on: witnesses and followers do."""
+        return 0
+
+    def find_rest(self) -> str | None:
+        """It needs nobody else."""
+        return None
+
     def close_intake(self) -> None:
         """What waits is told to come again, and nothing more is taken."""
         refusal = Refused("STOPPING")
@@ -131,6 +140,9 @@ class SoloEngine:
         idle_seconds = 0.0
         while not self._stopping.is_set() and self._handed_over is None:
             self._mempool.wait(_IDLE_SECONDS)
+            if self._mempool.is_closed:
+                # That wait is over at once then, and nothing will come any more.
+                self._stopping.wait(_IDLE_SECONDS)
             with self._cutting:
                 waiting = self._mempool.take()
                 if not waiting:

@@ -9,6 +9,7 @@ every day that had records before this process began and was not read by it.
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -31,7 +32,7 @@ class NewDays:
         self._tables = frozenset(tables)
         self._is_empty = is_empty
         """Whether a table has no record on the disk whose key begins so."""
-        self._fields: dict[str, dict[str, bytearray]] = {}
+        self._fields: dict[str, dict[str, mmap.mmap | bytes]] = {}
         """Table → day → its field, of no bytes as long as nothing was written."""
         self._asked: set[tuple[str, str]] = set()
 
@@ -54,7 +55,7 @@ class NewDays:
     def learn(self, table: str, day: str, keys: Iterable[str]) -> None:
         """These are all keys of a day that are on the disk, and nothing is on its way there."""
         self._asked.add((table, day))
-        field = self._fields.setdefault(table, {})[day] = bytearray(_FIELD_BYTES)
+        field = self._fields.setdefault(table, {})[day] = _make_field()
         for key in keys:
             number = hash(key)
             place = number & _MASK
@@ -82,7 +83,7 @@ class NewDays:
         self._fields = {}
         self._asked = set()
 
-    def _find_field(self, table: str, day: str) -> bytearray | None:
+    def _find_field(self, table: str, day: str) -> mmap.mmap | None:
         """The field to note a key of this day in."""
         if (table, day) not in self._asked:
             # References are looked for on the day before as well, which may have had none.
@@ -90,9 +91,9 @@ class NewDays:
                 self._open_field(table, one)
         fields = self._fields.get(table, {})
         field = fields.get(day)
-        if field is not None and not field:
+        if isinstance(field, bytes):
             # Another one, rather than the same made longer: a reader may be looking into it.
-            field = fields[day] = bytearray(_FIELD_BYTES)
+            field = fields[day] = _make_field()
         return field
 
     def _open_field(self, table: str, day: str) -> None:
@@ -101,7 +102,12 @@ class NewDays:
         self._asked.add((table, day))
         if self._is_empty(table, day):
             fields = self._fields.setdefault(table, {})
-            fields[day] = bytearray()
+            fields[day] = b""
             # What is let go of is asked of the disk again, and never known anew.
             for old in sorted(fields)[:-_DAYS_MAX]:
                 del fields[old]
+
+
+def _make_field() -> mmap.mmap:
+    """A field without a mark. Python's own bytes would all be written, and so take their memory, at once."""
+    return mmap.mmap(-1, _FIELD_BYTES, access=mmap.ACCESS_COPY)

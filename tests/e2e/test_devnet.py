@@ -16,7 +16,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
-HOUSEHOLDS = 20
+from tests.conftest import FULL
+
+HOUSEHOLDS = 20 if FULL else 14
 ORGANISATIONS = {"clearing", "fresh", "petrol", "pharmacy", "bakery"}
 COSIGNER = "bakery.example/points"
 RUN_SECONDS = 280

@@ -10,7 +10,9 @@ import urllib.request
 
 import pytest
 
-HOUSEHOLDS = "12"
+from tests.conftest import FULL
+
+HOUSEHOLDS = "12" if FULL else "4"
 
 
 def commonpoint(*arguments):

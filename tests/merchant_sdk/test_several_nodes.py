@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import cached_property
 
 import httpx2
 import pytest
@@ -15,7 +16,7 @@ from merchant_sdk import AsyncMerchant, RefusedByNode, UnknownOutcome
 from merchant_sdk.addresses import LEARNED_MAX, REST_SECONDS, REST_SECONDS_MAX, Addresses
 from tests.merchant_sdk.harbour import BadRoad, reset_after, reset_before, say
 from tests.node.cli.conftest import MEMBER
-from tests.node.follower.conftest import Leader, founded, leader
+from tests.node.follower.conftest import Leader, Process, founded, leader
 
 __all__ = ["founded", "leader"]
 
@@ -100,13 +101,22 @@ def test_no_node_can_make_us_remember_addresses_without_end():
 
 
 class Alliance:
-    """A leader, a follower that is up to date, and one that stays where it is."""
+    """A leader, and where it is asked for a follower that is up to date, and one that stays where it is."""
 
     def __init__(self, leader: Leader, folder) -> None:
         self.leader = leader
         self.led = leader.start()
-        self.follower = leader.follow(folder / "follower", self.led.url)
-        self.behind = leader.follow(folder / "behind", leader.mirror(self.led.url, folder / "mirror"))
+        self._folder = folder
+
+    @cached_property
+    def follower(self) -> Process:
+        return self.leader.follow(self._folder / "follower", self.led.url)
+
+    @cached_property
+    def behind(self) -> Process:
+        """To be asked for before anything is written that it shall not have."""
+        mirror = self.leader.mirror(self.led.url, self._folder / "mirror")
+        return self.leader.follow(self._folder / "behind", mirror)
 
     def shop(self, *urls: str, **options) -> AsyncMerchant:
         keys = {"transact": self.leader.keys, "till": self.leader.keys / "till.pem"}

@@ -52,7 +52,7 @@ class PostgresServer:
 
     def _create(self, template: Any) -> PostgresqlPlace:
         name = f"{self._prefix}_{next(self._numbers)}"
-        self._run(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy ENCODING 'UTF8'")
+        self._run(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY wal_log ENCODING 'UTF8'")
         self._made.append(name)
         return PostgresqlPlace(make_conninfo(self._address, dbname=name))
 

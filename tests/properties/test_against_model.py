@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import re
 from collections import Counter
-from functools import cache
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -130,15 +131,36 @@ class Reached:
         self.refusals.update("REPEAT" if answer.is_repeat else str(answer.refusal) for answer in answers)
 
 
-@cache
-def tell(chain: tuple[int, int, bool, int]) -> Reached:
-    """One history in ledger and model, told once for whoever asks."""
-    history = make_history(*chain)
-    return run(history, Machine(history.genesis), MESSAGES, audit_every=15, replays=chain[0] <= 2)
+Chain = tuple[int, int, bool, int]
+
+
+@pytest.fixture(scope="module")
+def tell(tmp_path_factory) -> Callable[[Chain], Reached]:
+    """Tells a history in ledger and model, once for whoever asks, also in another worker of this run."""
+    base = tmp_path_factory.getbasetemp()
+    shelf = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "histories"
+    shelf.mkdir(exist_ok=True)
+
+    def tell(chain: Chain) -> Reached:
+        file = shelf / f"{chain[0]}"
+        reached = Reached()
+        if file.exists():
+            vars(reached).update(pickle.loads(file.read_bytes()))
+            return reached
+        history = make_history(*chain)
+        machine = Machine(history.genesis)
+        reached = run(history, machine, MESSAGES, audit_every=15, replays=chain[0] <= 2)
+        # It is there whole or not at all.
+        draft = shelf / f"{chain[0]}-{os.getpid()}"
+        draft.write_bytes(pickle.dumps(vars(reached)))
+        draft.rename(file)
+        return reached
+
+    return tell
 
 
 @pytest.mark.parametrize("chain", SEEDS)
-def test_the_ledger_writes_what_the_model_tells(chain):
+def test_the_ledger_writes_what_the_model_tells(tell, chain):
     print(f"seed, offset, constitution, window days: {chain}")
     assert tell(chain).codes["OK"] > MESSAGES // 5
 
@@ -181,7 +203,7 @@ def may_be_gone(table: str, key: str, record: Any, *, model: Model) -> bool:
     return table in RETENTION and int(key[:7]) < today - RETENTION[table]
 
 
-def test_random_histories_reach_every_code_and_landmark():
+def test_random_histories_reach_every_code_and_landmark(tell):
     reached = [tell(chain) for chain in SEEDS[:10]]
     codes = sum((each.codes for each in reached), Counter())
     kinds = sum((each.kinds for each in reached), Counter())

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import stat
+import time
 
 import httpx2
 import pytest
@@ -33,6 +34,16 @@ def test_a_node_serves_and_stops_cleanly(start, ledger, number):
     assert said.splitlines()[-1] == "stopped"
     report = audit_data_dir(ledger, policy=None, chain=chain["chain"], progress=lambda *_: None)
     assert (report.is_good, report.unsigned_leaves) == (True, 0)
+
+
+def test_a_node_that_is_told_again_and_again_until_it_is_gone_ends_as_if_told_once(start, ledger):
+    """Python gives signals back to the system before it ends."""
+    node = start(ledger)
+    while node.process.poll() is None:
+        node.process.send_signal(signal.SIGTERM)
+        time.sleep(0.001)
+    status, said = node.stop()
+    assert (status, "stopped" in said.splitlines()) == (0, True)
 
 
 def test_what_a_node_writes_is_its_owners_alone(start, ledger):

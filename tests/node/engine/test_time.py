@@ -69,6 +69,18 @@ def test_an_idle_chain_is_idle(town, monkeypatch):
     assert (core.head, core.checkpoint) == (head, checkpoint)
 
 
+def test_a_chain_that_takes_nothing_any_more_is_idle_until_it_is_stopped(town, monkeypatch):
+    core = town.open()
+    begun = time.monotonic()
+    core.close_intake()
+    looks = []
+    monkeypatch.setattr("node.engine.solo._IDLE_SECONDS", 0.05)
+    monkeypatch.setattr(core._chain, "fold_when_idle", lambda: looks.append(None))
+    time.sleep(0.5)
+    seconds = time.monotonic() - begun
+    assert len(looks) <= seconds / 0.05 + 2, "it looks again and again"
+
+
 def test_what_falls_due_on_an_idle_chain_is_done_bounded_and_in_order(tmp_path, monkeypatch):
     monkeypatch.setattr("node.engine.solo._IDLE_SECONDS", 0.01)
     monkeypatch.setattr("node.engine.solo._DUE_WORK_SECONDS", 1.0)
