@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from merchant_sdk.client.asynchronous import AsyncMerchant
     from merchant_sdk.client.synchronous import Merchant
     from merchant_sdk.government import Government, Proposal
+    from merchant_sdk.policies import Policies
     from merchant_sdk.promises import Promised
     from merchant_sdk.statement import Statement
     from merchant_sdk.till import Allowance
@@ -103,6 +104,7 @@ __all__ = [
     "OutboxError",
     "PausedError",
     "PointsCode",
+    "Policies",
     "Position",
     "Program",
     "Promised",
@@ -143,6 +145,7 @@ _LAZY: Final = {
     "Government": "merchant_sdk.government",
     "Merchant": "merchant_sdk.client.synchronous",
     "OpenWindow": "merchant_sdk.windows",
+    "Policies": "merchant_sdk.policies",
     "Promised": "merchant_sdk.promises",
     "Proposal": "merchant_sdk.government",
     "Spend": "merchant_sdk.till_store",

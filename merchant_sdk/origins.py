@@ -14,12 +14,11 @@ import msgspec
 from ledger import errors as core_errors
 from ledger.codec import sha256
 from ledger.genesis import Origin, read_genesis
-from ledger.log.note import parse_checkpoint, split_note
 from ledger.log.policy import Policy, format_policy
 from ledger.policy_chain import PolicyChain, drop_quorum
-from ledger.policy_steps import PolicyStep, read_shown_steps, read_steps
+from ledger.policy_steps import PolicyStep, read_shown_steps
 from merchant_sdk.errors import Unverified
-from merchant_sdk.receipt import Receipt, read_note
+from merchant_sdk.receipt import Receipt, read_receipt_by
 
 
 def read_origin(leaves: Sequence[str], *, chain: str) -> Origin:
@@ -48,15 +47,6 @@ def compute_anchor(policy: Policy) -> str:
     return sha256(format_policy(policy)).hex()
 
 
-def read_stored_steps(data: Sequence[bytes]) -> list[PolicyStep]:
-    """The steps that an outbox kept, in their order. Raises `Unverified`."""
-    try:
-        return read_steps(data)
-    except core_errors.Refused as error:
-        detail = "what the outbox kept of trust policies does not read"
-        raise Unverified("POLICY_MALFORMED", detail, error.facts) from None
-
-
 def read_receipt_of(
     policies: PolicyChain,
     data: bytes,
@@ -68,13 +58,7 @@ def read_receipt_of(
 
     Raises `Unverified`.
     """
-    try:
-        size = parse_checkpoint(split_note(read_note(data))[0]).size
-    except (core_errors.Refused, core_errors.Unverified) as error:
-        raise Unverified(error.code, "this receipt does not hold", error.facts) from None
-    found = policies.find(size)
-    receipt = Receipt.read(data, policy=found.policy if is_strict else drop_quorum(found.policy))
-    if receipt.epoch != found.epoch:
-        facts = {"expected": found.epoch, "found": receipt.epoch}
-        raise Unverified("RECEIPT_EPOCH", "it names another policy than judges its tree", facts)
-    return msgspec.structs.replace(receipt, quorum=found.policy, wait_with=wait_with)
+    receipt = read_receipt_by(
+        policies, data, demand=lambda found: found.policy if is_strict else drop_quorum(found.policy)
+    )
+    return msgspec.structs.replace(receipt, wait_with=wait_with)

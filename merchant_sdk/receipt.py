@@ -20,11 +20,13 @@ from msgspec import Struct
 
 from contracts.messages import MESSAGE_DECODER, SystemMessage
 from ledger import errors as core_errors
-from ledger.log.note import Checkpoint
-from ledger.log.policy import Policy, parse_policy, verify_checkpoint
+from ledger.log.note import Checkpoint, parse_checkpoint, split_note
+from ledger.log.policy import Policy, verify_checkpoint
+from ledger.policy_chain import PolicyChain, PolicyEpoch
 from ledger.receipt import VerifiedReceipt, read_receipt, verify_receipt
 from merchant_sdk.base45 import decode_base45, encode_base45
 from merchant_sdk.errors import ConfigurationError, InvalidRequest, Unverified
+from merchant_sdk.policies import Policies, read_judge
 from merchant_sdk.qr import QR
 from merchant_sdk.results import OUTCOME_DECODER, EntryOutcome, read_points
 
@@ -33,6 +35,8 @@ QR_PREFIX: Final = "CPR1:"
 _QR_BYTES_MAX: Final = 262_144
 """A receipt out of a QR is never larger, however small it came."""
 _DEFLATE_LEVEL: Final = 9
+OF_ANOTHER_EPOCH: Final = frozenset({"RECEIPT_EPOCH", "LOG_SIGNATURE_MISSING", "QUORUM_NOT_MET"})
+"""What is found of a receipt whose tree a policy judges that we have not heard of."""
 _SYSTEM_DECODER: Final = msgspec.json.Decoder(SystemMessage)
 
 
@@ -92,9 +96,18 @@ class Receipt(Struct, frozen=True, kw_only=True):
         return read_points(self.outcome, getattr(self.message, "points", None))
 
     @classmethod
-    def read(cls, data: bytes, *, policy: Policy | str | bytes) -> Receipt:
-        """The receipt in ``data``, verified under the policy. Raises `Unverified` where it does not hold."""
-        judge = read_policy(policy)
+    def read(cls, data: bytes, *, policy: Policy | str | bytes | Policies) -> Receipt:
+        """The receipt in ``data``, verified under the policy; of several, under the one for its tree.
+
+        Raises `Unverified` where it does not hold.
+        """
+        judge = read_judge(policy)
+        if isinstance(judge, Policies):
+            return read_receipt_by(judge.known, data, demand=lambda found: found.policy)
+        return cls._read(data, judge)
+
+    @classmethod
+    def _read(cls, data: bytes, judge: Policy) -> Receipt:
         try:
             receipt = read_receipt(data)
             verified = verify_receipt(receipt, judge)
@@ -123,7 +136,7 @@ class Receipt(Struct, frozen=True, kw_only=True):
             quorum=judge,
         )
 
-    def verify(self, policy: Policy | str | bytes | None = None) -> Receipt:
+    def verify(self, policy: Policy | str | bytes | Policies | None = None) -> Receipt:
         """The receipt read anew from its data, which holds under ``policy``: that of then unless told.
 
         Offline. Raises `Unverified` where it does not hold, or where this object says something else.
@@ -141,8 +154,8 @@ class Receipt(Struct, frozen=True, kw_only=True):
         return QR(QR_PREFIX + encode_base45(packed), level="L")
 
     @classmethod
-    def read_qr(cls, text: str, *, policy: Policy | str | bytes) -> Receipt:
-        """The receipt in a QR code that was scanned, verified under the policy.
+    def read_qr(cls, text: str, *, policy: Policy | str | bytes | Policies) -> Receipt:
+        """The receipt in a QR code that was scanned, verified under the policy, as by `read`.
 
         Raises `InvalidRequest` where it is none, `Unverified` where it does not hold.
         """
@@ -154,15 +167,19 @@ def read_note(data: bytes) -> str:
     return read_receipt(data).proof.partition("\n\n")[2]
 
 
-def read_policy(policy: Policy | str | bytes) -> Policy:
-    """The policy, or the one in the file's text. Raises `ConfigurationError`."""
-    if isinstance(policy, Policy):
-        return policy
-    data = policy.encode("utf-8", "surrogateescape") if isinstance(policy, str) else policy
+def read_receipt_by(
+    policies: PolicyChain, data: bytes, *, demand: Callable[[PolicyEpoch], Policy]
+) -> Receipt:
+    """The receipt, verified under what is demanded of the epoch that judges its tree. Raises `Unverified`."""
     try:
-        return parse_policy(data)
-    except core_errors.Refused as error:
-        raise ConfigurationError("this policy file does not read", reason=str(error)) from None
+        found = policies.find(parse_checkpoint(split_note(read_note(data))[0]).size)
+    except (core_errors.Refused, core_errors.Unverified) as error:
+        raise Unverified(error.code, "this receipt does not hold", error.facts) from None
+    receipt = Receipt.read(data, policy=demand(found))
+    if receipt.epoch != found.epoch:
+        facts = {"expected": found.epoch, "found": receipt.epoch}
+        raise Unverified("RECEIPT_EPOCH", "it names another policy than judges its tree", facts)
+    return msgspec.structs.replace(receipt, quorum=found.policy)
 
 
 def _unpack(text: str) -> bytes:

@@ -31,7 +31,7 @@ from ledger.log.policy import Policy
 from ledger.values import Chain, ParticipantId
 from merchant_sdk.addresses import is_address
 from merchant_sdk.errors import ConfigurationError
-from merchant_sdk.receipt import read_policy
+from merchant_sdk.policies import read_policy
 
 Key = Signer | bytes | str | os.PathLike[str]
 """A signer, a 32-byte seed, a seed in base64url, or the path of a key file."""

@@ -9,8 +9,11 @@
 
 A delivery is believed when its signature (Standard Webhooks) is the secret's and not older than five minutes.
 That says it came from the node; with a policy the receipt inside is verified too, offline, and that says the
-entry is true. What was not taken with a 2xx is delivered again under the same id, so the id is remembered
-once the work is done, and not before.
+entry is true. Where the alliance has decided on another policy since, it is found in the file of ``remember``
+if that is a merchant's outbox: the merchant has accepted it there, and it is proven here once more.
+
+What was not taken with a 2xx is delivered again under the same id, so the id is remembered once the work is
+done, and not before.
 
 Nothing here listens: that is your web framework's business.
 """
@@ -20,7 +23,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
@@ -34,7 +37,8 @@ from ledger.log.policy import Policy
 from ledger.receipt import read_receipt
 from merchant_sdk.errors import CommonpointError, ConfigurationError, Unverified
 from merchant_sdk.outbox_file import OutboxFile
-from merchant_sdk.receipt import Receipt, read_policy
+from merchant_sdk.policies import Policies, read_judge, read_stored_steps
+from merchant_sdk.receipt import OF_ANOTHER_EPOCH, Receipt, read_receipt_by
 from merchant_sdk.results import EntryText, HistoryEntry, read_history_entry
 
 BODY_BYTES_MAX: Final = 2 * 1024 * 1024
@@ -109,7 +113,7 @@ class Webhooks:
         self,
         secret: str | Sequence[str],
         *,
-        policy: Policy | str | bytes | None = None,
+        policy: Policy | str | bytes | Policies | None = None,
         remember: str | os.PathLike[str] | None = None,
     ) -> None:
         secrets = [secret] if isinstance(secret, str) else list(secret)
@@ -119,7 +123,7 @@ class Webhooks:
             raise ConfigurationError("a secret is whsec_ and base64", reason=str(error)) from None
         if not self._signers:
             raise ConfigurationError("webhooks need the secret that the node gave")
-        self._policy = None if policy is None else read_policy(policy)
+        self._judge = None if policy is None else read_judge(policy)
         self._file = OutboxFile(remember)
         with self._file.write() as write:
             write.execute(_SCHEMA)
@@ -145,7 +149,7 @@ class Webhooks:
             time=row.time,
             message=row.message,
             outcome=row.outcome,
-            receipt=None if self._policy is None else _read_receipt(delivery, self._policy),
+            receipt=None if self._judge is None else self._read_receipt(delivery, self._judge),
         )
 
     @contextmanager
@@ -181,6 +185,35 @@ class Webhooks:
                 return
         raise WebhookError("WEBHOOK_REFUSED", reason[:200])
 
+    def _read_receipt(self, delivery: _Delivery, judge: Policy | Policies) -> Receipt:
+        """The receipt inside, which holds and is this entry's. Raises `Unverified`."""
+        try:
+            return _read_receipt(delivery, judge)
+        except Unverified as error:
+            # The alliance may have decided meanwhile whose word is enough.
+            later = self._find_later(judge) if error.code in OF_ANOTHER_EPOCH else None
+            if later is None:
+                raise
+        self._judge = later
+        return _read_receipt(delivery, later)
+
+    def _find_later(self, judge: Policy | Policies) -> Policies | None:
+        """What follows from the policy that we were given, where the outbox in our file knows of more."""
+        known = judge if isinstance(judge, Policies) else Policies(judge)
+        rows = self._file.read(
+            "SELECT anchor, step FROM policies WHERE chain = ? ORDER BY epoch", (known.chain,)
+        )
+        kept: dict[str, list[bytes]] = {}
+        for anchor, step in rows:
+            kept.setdefault(anchor, []).append(step)
+        found = known
+        for steps in kept.values():
+            # What was kept under another policy file need not follow from ours.
+            with suppress(Unverified):
+                later = known.extend(read_stored_steps(steps))
+                found = later if later.epoch > found.epoch else found
+        return None if found is known else found
+
     def _claim(self, name: str) -> bool:
         now = time.time_ns() // 1_000_000
         with self._file.write() as write:
@@ -194,9 +227,13 @@ class Webhooks:
         return True
 
 
-def _read_receipt(delivery: _Delivery, policy: Policy) -> Receipt:
-    """The receipt inside, which holds and is this entry's."""
-    receipt = Receipt.read(bytes(delivery.receipt), policy=policy)
+def _read_receipt(delivery: _Delivery, judge: Policy | Policies) -> Receipt:
+    data = bytes(delivery.receipt)
+    if isinstance(judge, Policies):
+        # What is this new need not be cosigned yet; only a policy that was given is demanded to the letter.
+        receipt = read_receipt_by(judge.known, data, demand=judge.demand_signature)
+    else:
+        receipt = Receipt.read(data, policy=judge)
     try:
         entry = read_receipt(receipt.data).entry.encode()
     except Refused as error:

@@ -122,8 +122,7 @@ def serve(
     config.check_private()
     rates = read_rates(limits, default=get_default_rates(config.origin.settings.clock))
     marks = read_watermarks(*storage)
-    with hold_data_dir(config), listen(host, port) as listener:
-        stop = Stop()
+    with hold_data_dir(config), listen(host, port) as listener, Stop() as stop:
         core = open_core(config)
         core.on_failure = lambda: stop.ask(core.failure)
         if not core.is_ready and not core.is_at_rest:

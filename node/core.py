@@ -10,7 +10,6 @@ from __future__ import annotations
 import time as wall_clock
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from functools import cached_property
 from typing import Any
 
 from ledger.errors import InvariantBroken, Refused
@@ -23,7 +22,6 @@ from ledger.policy_chain import derive_policy
 from ledger.transaction import Transaction, TransactionDecoder, Vetting, check_contents
 from node.answers import Taken
 from node.chain import ChainKeeper, Step
-from node.disk_space import DiskSpace
 from node.engine.interface import Engine, EngineMaker
 from node.engine.solo import SoloEngine
 from node.engine.standing import find_engine
@@ -143,14 +141,9 @@ class NodeCore(Vouching, Readiness):
         return failure if isinstance(failure, InvariantBroken) else None
 
     @property
-    def is_ready(self) -> bool:
-        """Whether intake is open."""
-        return self._engine.is_open
-
-    @property
-    def is_at_rest(self) -> bool:
-        """Whether nothing is taken here now: others make the blocks, and this node only answers reads."""
-        return self._engine.is_at_rest
+    def misbehaviour(self) -> int:
+        """How often a validator was caught signing two blocks of one height."""
+        return self._engine.misbehaviour
 
     @property
     def waiting(self) -> int:
@@ -255,6 +248,18 @@ class NodeCore(Vouching, Readiness):
             return None
         return self._chain.store.log.read_bundle(index, width)
 
+    def find_packed_bundle(self, index: int, width: int) -> bytes | None:
+        """The bundle as Zstandard frames, where it is in memory and not beyond the checkpoint; else None."""
+        if index * 256 + width > self.head.size:
+            return None
+        return self._chain.store.log.find_packed_bundle(index, width)
+
+    def read_packed_bundle(self, index: int, width: int) -> bytes | None:
+        """The same from the disk; None also where a row would have to be cut for it."""
+        if index * 256 + width > self.head.size:
+            return None
+        return self._chain.store.log.read_packed_bundle(index, width)
+
     def find_history(self, member: str, program: str | None, before: int | None, limit: int) -> list[int]:
         """Indexes of the entries that concern a member, newest first."""
         end = self.head.size if before is None else min(before, self.head.size)
@@ -288,11 +293,6 @@ class NodeCore(Vouching, Readiness):
         """The ledger's time for whatever is asked now: the clock's, or the head's where it has to be told."""
         head = self.head.time
         return head if self._is_told else max(head, self._clock())
-
-    @cached_property
-    def disk(self) -> DiskSpace:
-        """How much room there is: where it runs out nothing new is taken (`node.disk_space`)."""
-        return DiskSpace()
 
     def _charge(self, sender: str, messages: int) -> None:
         self.disk.check()

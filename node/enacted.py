@@ -15,12 +15,11 @@ from typing import Any, Protocol
 
 from contracts.mechanics.governance_records import PROPOSAL, ProposalRecord, TrustPolicy
 from contracts.messages.actions import SetTrustPolicy
-from ledger.enactments import Enactments, read_enactment
+from ledger.enactments import Enacted, Enactments, read_enactment
 from ledger.errors import InvariantBroken, Unverified
 from ledger.genesis import Origin
 from ledger.leaves import SYSTEM_START
 from ledger.log.tiles import TILE_WIDTH
-from ledger.policy_chain import PolicyChain
 
 
 class StoredLog(Protocol):
@@ -84,11 +83,11 @@ class Places:
         raise InvariantBroken("BLOCK_MISSING", height=height)
 
 
-def learn_policies(origin: Origin, log: StoredLog, records: Sequence[TrustPolicy]) -> PolicyChain:
-    """Every policy of an executed log."""
+def list_enacted(log: StoredLog, records: Sequence[TrustPolicy]) -> list[Enacted]:
+    """Every policy of an executed log, and where it was enacted: epoch 1 first."""
     enactments = Enactments()
     take_records(enactments, log, records)
-    return PolicyChain.of_origin(origin).learn_all(enactments.found)
+    return enactments.found
 
 
 def take_records(enactments: Enactments, log: StoredLog, records: Sequence[TrustPolicy]) -> None:

@@ -7,8 +7,8 @@ does and never who its members are: no label holds an id of theirs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Final
+from collections.abc import Iterable, Iterator
+from typing import Final, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -20,6 +20,30 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _APPLIED: Final = b'"code":"OK"'
 _CODE: Final = b'"code":"'
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
+class Watched(Protocol):
+    """What is read of a core when somebody asks for the figures."""
+
+    @property
+    def head(self) -> Head:
+        """Where the committed chain stands."""
+        ...
+
+    @property
+    def waiting(self) -> int:
+        """How many transactions wait for a block."""
+        ...
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether intake is open."""
+        ...
+
+    @property
+    def misbehaviour(self) -> int:
+        """How often a validator was caught signing two blocks of one height."""
+        ...
 
 
 class Metrics:
@@ -56,11 +80,9 @@ class Metrics:
             registry=self.registry,
         )
 
-    def watch(
-        self, *, head: Callable[[], Head], waiting: Callable[[], int], is_ready: Callable[[], bool]
-    ) -> None:
+    def watch(self, core: Watched) -> None:
         """From now on the chain's head, the queue and readiness are among the figures."""
-        self.registry.register(_ChainCollector(head, waiting, is_ready))
+        self.registry.register(_ChainCollector(core))
 
     def count_block(self, *, seconds: float, outcomes: Iterable[bytes]) -> None:
         """A block was committed, with these outcomes. Called by the engine, once a block."""
@@ -99,12 +121,8 @@ def get_family(outcome: bytes) -> str:
 class _ChainCollector(Collector):
     """What the chain knows of itself, read when asked for."""
 
-    def __init__(
-        self, head: Callable[[], Head], waiting: Callable[[], int], is_ready: Callable[[], bool]
-    ) -> None:
-        self._head = head
-        self._waiting = waiting
-        self._is_ready = is_ready
+    def __init__(self, core: Watched) -> None:
+        self._core = core
 
     def describe(self) -> Iterable[Metric]:
         """Nothing is read when it is registered."""
@@ -112,7 +130,8 @@ class _ChainCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Totals since genesis, and where the chain stands."""
-        head = self._head()
+        core = self._core
+        head = core.head
         yield CounterMetricFamily("commonpoint_blocks", "Blocks since genesis.", value=head.height)
         yield CounterMetricFamily(
             "commonpoint_transactions", "Transactions since genesis.", value=head.transactions
@@ -127,6 +146,11 @@ class _ChainCollector(Collector):
             "commonpoint_head_time_seconds", "Time of the newest block.", value=head.time / 1000
         )
         yield GaugeMetricFamily(
-            "commonpoint_waiting_transactions", "Waiting for a block.", value=self._waiting()
+            "commonpoint_waiting_transactions", "Waiting for a block.", value=core.waiting
         )
-        yield GaugeMetricFamily("commonpoint_ready", "Whether intake is open.", value=int(self._is_ready()))
+        yield GaugeMetricFamily("commonpoint_ready", "Whether intake is open.", value=int(core.is_ready))
+        yield CounterMetricFamily(
+            "commonpoint_misbehaviour",
+            "Times that a validator was caught signing two blocks of one height.",
+            value=core.misbehaviour,
+        )

@@ -1,47 +1,47 @@
 """Whether a node takes transactions now and blocks are made of them; and if not, why. This is what `/readyz`
 says, whichever of a node's processes is asked.
 
-Only what is known here and now counts. A validator that is cut off from the others while nobody has anything
-to submit does not notice, and says that it is ready: an idle chain makes no blocks either way.
+Only what is known here and now counts. A validator learns that it is cut off from what its engine hears of
+the others (`node.engine.cometbft.reaching`), also while nobody has anything to submit: an idle chain makes no
+blocks either way.
 """
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from functools import cached_property
+from typing import Final
 
 from node.disk_space import DiskSpace
+from node.engine.interface import Engine
 from node.mempool import Mempool
 
 WAIT_SECONDS_MAX: Final = 15.0
 """What was taken is in a block long before that, wherever blocks are made at all."""
 
 
-class Standing(Protocol):
-    """What is asked of a core."""
+class Readiness:
+    """That part of a core."""
 
+    _engine: Engine
     _is_told: bool
     _mempool: Mempool
 
     @property
     def is_ready(self) -> bool:
         """Whether intake is open."""
-        ...
+        return self._engine.is_open
 
     @property
     def is_at_rest(self) -> bool:
-        """Whether other nodes make the blocks now."""
-        ...
+        """Whether nothing is taken here now: others make the blocks, and this node only answers reads."""
+        return self._engine.is_at_rest
 
-    @property
+    @cached_property
     def disk(self) -> DiskSpace:
-        """How much room there is."""
-        ...
+        """How much room there is: where it runs out nothing new is taken (`node.disk_space`)."""
+        return DiskSpace()
 
-
-class Readiness:
-    """That part of a core."""
-
-    def find_rest(self: Standing) -> str | None:
+    def find_rest(self) -> str | None:
         """Why a transaction sent now would not get into a block soon; None where it would."""
         if not self.is_ready or self._mempool.is_closed:
             return "intake is closed"
@@ -52,4 +52,7 @@ class Readiness:
         # Where time is told, blocks wait for whoever tells it.
         if not self._is_told and self._mempool.waited_seconds > WAIT_SECONDS_MAX:
             return "no block takes what waits: too few validators answer, or this node has stalled"
-        return None
+        return self._find_engine_rest()
+
+    def _find_engine_rest(self) -> str | None:
+        return self._engine.find_rest()

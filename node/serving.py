@@ -12,7 +12,7 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import Final
+from typing import Final, Self
 
 import structlog
 import uvicorn
@@ -22,6 +22,7 @@ from node.keystore import Unusable
 from node.link.supervisor import Supervisor
 
 _TICK_SECONDS: Final = 0.25
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 log = structlog.get_logger()
 
@@ -65,15 +66,24 @@ class Stop:
     serves.
 
     The server catches signals while it runs and raises them once more when it is done. They are heard here a
-    second time then, and change nothing: the node is stopping, and must finish.
+    second time then, and change nothing: the node is stopping, and must finish. Once it has, this process is
+    deaf: what it ended with is its status, however often it is told still.
     """
 
     def __init__(self) -> None:
         self.failure: CommonpointError | None = None
         self._is_asked = False
         self._server: uvicorn.Server | Supervisor | None = None
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in _SIGNALS:
             signal.signal(number, self._hear)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # Python gives signals back to the system before it ends, and the next one would be the status.
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
 
     @property
     def is_asked(self) -> bool:
@@ -96,7 +106,8 @@ class Stop:
         if self._is_asked and self._server is None:
             # Asked twice while it loads: loading does nothing that the next start would not do again.
             raise SystemExit(128 + number)
-        log.info("stopping", signal=signal.Signals(number).name)
+        if not self._is_asked:
+            log.info("stopping", signal=signal.Signals(number).name)
         self._is_asked = True
         if isinstance(self._server, Supervisor):
             # Uvicorn catches signals by itself while it runs.

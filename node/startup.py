@@ -24,6 +24,7 @@ from contracts.mechanics.governance_records import TRUST
 from contracts.mechanics.log_keys import find_log_keys, list_policies
 from contracts.rulebook import RULEBOOKS
 from ledger.codec import to_base64url
+from ledger.enactments import Enacted
 from ledger.errors import InvariantBroken, Unverified
 from ledger.executor import Executor, Head, apply_genesis, get_fleeting_tables, get_resident_tables
 from ledger.genesis import Origin, read_genesis
@@ -38,7 +39,7 @@ from ledger.versions import pick_rulebook
 from node.audit.replay import Replay
 from node.chain import ChainKeeper, Step
 from node.checking import CheckerProcess
-from node.enacted import Places, learn_policies
+from node.enacted import Places, list_enacted
 from node.fold_process import FoldApart
 from node.folding import FoldWriter
 from node.storage.lookups import LookupRows
@@ -219,6 +220,11 @@ def _check_note(text: str, *, tree: HashTree, origin: Origin) -> None:
 
 def learn_own_policies(chain: ChainKeeper) -> PolicyChain:
     """Every policy that the chain has enacted, as far as it is executed."""
+    return PolicyChain.of_origin(chain.origin).learn_all(list_own_enacted(chain))
+
+
+def list_own_enacted(chain: ChainKeeper) -> list[Enacted]:
+    """Where that was, epoch 1 first."""
     places = Places(
         origin=chain.origin,
         size=chain.executor.head.size,
@@ -226,7 +232,7 @@ def learn_own_policies(chain: ChainKeeper) -> PolicyChain:
         find_block=chain.store.log.find_block,
         get_record=chain.reader.get,
     )
-    return learn_policies(chain.origin, places, list_policies(chain.reader))
+    return list_enacted(places, list_policies(chain.reader))
 
 
 def _check_note_signer(chain: ChainKeeper, text: str, *, own: bytes) -> None:

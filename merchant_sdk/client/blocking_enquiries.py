@@ -11,6 +11,7 @@ from ledger.values import POINTS_MAX
 from merchant_sdk.amounts import Amount
 from merchant_sdk.client.blocking import Blocking, Done
 from merchant_sdk.client.limits import WHOLE_BASIS_POINTS
+from merchant_sdk.policies import Policies
 from merchant_sdk.programs import Program
 from merchant_sdk.receipt import Receipt
 from merchant_sdk.records import Endpoint, Evidence
@@ -110,6 +111,12 @@ class BlockingEnquiries(Blocking):
     def policy(self) -> str:
         """The policy file by which receipts are verified offline."""
         return self._run(self._verbs.policy())
+
+    def policies(self) -> Policies:
+        """That policy and those that followed or follow from it, as far as we know: its ``text`` verifies
+        receipts of any epoch.
+        """
+        return self._run(self._verbs.policies())
 
     def list_evidence(self) -> list[Evidence]:
         """Signed notes of the log that contradicted each other, if that was ever found."""

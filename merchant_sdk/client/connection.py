@@ -35,8 +35,9 @@ from merchant_sdk.client.streaming import stream
 from merchant_sdk.client.submission import Submitter
 from merchant_sdk.errors import CommonpointError, ConfigurationError, NotSent, RefusedByNode
 from merchant_sdk.order_names import get_name
-from merchant_sdk.origins import compute_anchor, read_stored_steps
+from merchant_sdk.origins import compute_anchor
 from merchant_sdk.outbox import Outbox
+from merchant_sdk.policies import Policies, read_stored_steps
 from merchant_sdk.requests import check_message, get_reference
 from merchant_sdk.results import Committed, Resent
 from merchant_sdk.settings import Settings
@@ -167,6 +168,12 @@ class Connection(Receipts, Generic[R]):
         """The policy that judges checkpoints."""
         await self.open()
         return self._get_submitter().trust.policy
+
+    async def get_policies(self) -> Policies:
+        """Every policy that was accepted, from the one we began with."""
+        await self.open()
+        known = self._get_submitter().trust.policies
+        return Policies(known.epochs[0].policy, known.steps, epoch=known.epochs[0].epoch)
 
     async def ask(self, message: Any, *, is_dated: bool = True) -> Committed[R]:
         """The result of one message, grouped with what else is asked. Raises as `merchant_sdk.errors` says.

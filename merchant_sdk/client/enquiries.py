@@ -10,6 +10,7 @@ from typing import Final
 
 from ledger.log.policy import format_policy
 from merchant_sdk.client.asking import Asking, C, R
+from merchant_sdk.policies import Policies
 from merchant_sdk.programs import Program
 from merchant_sdk.receipt import Receipt
 from merchant_sdk.records import Evidence
@@ -91,6 +92,12 @@ class EnquiryVerbs(Asking[R, C]):
     async def policy(self) -> str:
         """The policy file by which receipts are verified offline."""
         return format_policy(await self._connection.get_policy()).decode("utf-8", "surrogateescape")
+
+    async def policies(self) -> Policies:
+        """That policy and those that followed or follow from it, as far as we know: its ``text`` verifies
+        receipts of any epoch.
+        """
+        return await self._connection.get_policies()
 
     def list_evidence(self) -> list[Evidence]:
         """Signed notes of the log that contradicted each other, if that was ever found."""

@@ -14,12 +14,10 @@ from merchant_sdk.client.reading import Reader
 from merchant_sdk.client.submission import Submitter
 from merchant_sdk.errors import RefusedByNode, Unverified
 from merchant_sdk.origins import read_receipt_of
-from merchant_sdk.receipt import Receipt
+from merchant_sdk.receipt import OF_ANOTHER_EPOCH, Receipt
 from merchant_sdk.settings import Settings
 
 WITNESS_POLL_SECONDS: Final = 0.5
-_OF_ANOTHER_EPOCH: Final = frozenset({"RECEIPT_EPOCH", "LOG_SIGNATURE_MISSING", "QUORUM_NOT_MET"})
-"""What is found of a receipt whose tree a policy judges that we have not heard of."""
 
 
 class Receipts(ABC):
@@ -49,7 +47,7 @@ class Receipts(ABC):
             receipt = self._read_receipt(answered.data, is_witnessed=is_witnessed)
         except Unverified as error:
             # The alliance may have decided meanwhile whose word is enough.
-            if error.code not in _OF_ANOTHER_EPOCH or not await submitter.learn_policies(answered.url):
+            if error.code not in OF_ANOTHER_EPOCH or not await submitter.learn_policies(answered.url):
                 raise
             receipt = self._read_receipt(answered.data, is_witnessed=is_witnessed)
         if receipt.index != index:

@@ -26,6 +26,15 @@ class Engine(Protocol):
         """Whether others make the blocks, and nothing is taken here."""
         ...
 
+    @property
+    def misbehaviour(self) -> int:
+        """How often whoever makes the blocks was caught signing two of one height."""
+        ...
+
+    def find_rest(self) -> str | None:
+        """Why no block would be made of what is sent now; None where nothing is known to be in its way."""
+        ...
+
     def start(self) -> None:
         """Blocks are made from now on."""
         ...

@@ -41,7 +41,6 @@ class FollowerCore(NodeCore):
         """Called when readers see a new head, or new lines under the same."""
         self._unshown: list[tuple[float, ExecutedBlock]] = []
         # Through this core, whose listeners are set later.
-        follower.list_policy_steps = self.list_policy_steps
         follower.on_block = self._hear_block
         follower.on_shown = self._hear_shown
         follower.on_failure = self._hear_failure
@@ -75,6 +74,14 @@ class FollowerCore(NodeCore):
     def is_at_rest(self) -> bool:
         """It follows whoever makes the blocks."""
         return False
+
+    @property
+    def misbehaviour(self) -> int:
+        """The validators count it."""
+        return 0
+
+    def _find_engine_rest(self) -> str | None:
+        return None
 
     def admit(self, transaction: Transaction) -> Future[Taken]:
         """What is in the log is answered as it was the first time; nothing new is taken.

@@ -9,7 +9,7 @@ source that is down, behind or wrong ends nothing: another is asked, or the same
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -18,7 +18,6 @@ from ledger.codec import encode
 from ledger.errors import CommonpointError, InvalidBlock, InvariantBroken, Unverified
 from ledger.executor import ExecutedBlock
 from ledger.log.merkle import compute_consistency_proof, verify_consistency
-from ledger.policy_steps import PolicyStep
 from node.audit.sources import SourceUnavailable
 from node.disk_space import DiskSpace
 from node.follower.asking import Rounds
@@ -71,8 +70,6 @@ class Follower:
         self.on_shown: Callable[[], None] = lambda: None
         """Called when readers see a new head, or the same with more lines under it."""
         self.on_failure: Callable[[], None] = lambda: None
-        self.list_policy_steps: Callable[[], Sequence[PolicyStep]] = list
-        """What shows the policies after epoch 0 to those who read our evidence."""
         self._policies = FollowedPolicies(chain)
         self._poll_seconds = poll_seconds
         self._stopping = threading.Event()
@@ -194,7 +191,10 @@ class Follower:
             chain.show_head()
             self.on_shown()
             return
-        if size - chain.size <= SHORT_LEAVES_MAX and self._go_short(target, is_stopping=is_stopping):
+        # Another that was believed and not reached has to be held against this one, which takes its tiles.
+        is_bound = chain.target is not None and chain.size < chain.target.checkpoint.size
+        is_short = size - chain.size <= SHORT_LEAVES_MAX and not is_bound
+        if is_short and self._go_short(target, is_stopping=is_stopping):
             self.on_shown()
             return
         verified = VerifiedLog(self.sources, target.checkpoint)
@@ -255,9 +255,8 @@ class Follower:
         if ours is None:
             # Nothing was shown yet but the genesis, which the chain string stands for.
             return Diverged("LOG_FORKED", size=size, reason=reason)
-        found = make_contradiction(
-            self.chain.origin, ours, theirs, node=node, policies=self.list_policy_steps()
-        )
+        policies = self._policies.list_steps([ours.note, theirs.note], self.sources.row)
+        found = make_contradiction(self.chain.origin, ours, theirs, node=node, policies=policies)
         replace_file(path, encode(found) + b"\n")
         return Diverged("LOG_FORKED", size=size, reason=reason, evidence=str(path))
 

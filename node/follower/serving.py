@@ -153,8 +153,12 @@ def serve_follower(
     )
     rates = read_rates(limits, default=get_default_rates(config.origin.settings.clock))
     disk = DiskSpace()
-    with hold_data_dir(config), listen(host, port) as listener, watch_disk(disk, directory, marks):
-        stop = Stop()
+    with (
+        hold_data_dir(config),
+        listen(host, port) as listener,
+        watch_disk(disk, directory, marks),
+        Stop() as stop,
+    ):
         tame_garbage_collector()
         helpers = min(WORKERS_MAX, (os.cpu_count() or 1) - 1)
         follower = catch_up_first(

@@ -97,8 +97,7 @@ def serve_witness(
     os.umask(UMASK)
     keys = read_log_keys(logs)
     own, signer = open_folder(directory, name=name)
-    with _hold(directory), listen(host, port) as listener:
-        stop = Stop()
+    with _hold(directory), listen(host, port) as listener, Stop() as stop:
         desk = WitnessDesk(directory, name=own, signer=signer, logs=keys, clock=lambda: int(time.time()))
         vkey = encode_vkey(VerifierKey(own, COSIGNATURE_V1, signer.public))
         server = Server(

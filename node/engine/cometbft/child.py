@@ -43,8 +43,16 @@ class Child:
     """The program, kept running by a thread of its own."""
 
     def __init__(
-        self, program: Path, home: Path, *, app: Path, rpc: Path, on_started: Callable[[], None]
+        self,
+        program: Path,
+        home: Path,
+        *,
+        app: Path,
+        rpc: Path,
+        prepare: Callable[[], None],
+        on_started: Callable[[], None],
     ) -> None:
+        """``prepare`` is called before each start, while no CometBFT runs over this folder."""
         self._home = home
         self._rpc = rpc
         self._command = [
@@ -61,6 +69,7 @@ class Child:
             "--rpc.laddr",
             f"unix://{rpc}",
         ]
+        self._prepare = prepare
         self._on_started = on_started
         self._stopping = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
@@ -120,6 +129,7 @@ class Child:
     def _spawn(self) -> subprocess.Popen[bytes]:
         # What was killed leaves its socket behind, and cannot listen there again.
         self._rpc.unlink(missing_ok=True)
+        self._prepare()
         path = self._home / LOG_FILE
         if path.exists() and path.stat().st_size > LOG_BYTES_MAX:
             path.replace(path.with_name(LOG_FILE + ".1"))

@@ -15,9 +15,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, Final
 
-import structlog
-
-from ledger.codec import encode
+from contracts.mechanics.governance_records import ValidatorSet
 from ledger.errors import InvariantBroken, Refused
 from ledger.executor import ExecutedBlock, Head
 from ledger.log.note import encode_base64
@@ -34,15 +32,16 @@ from node.engine.cometbft.home import HOME_FOLDER, read_voted_height
 from node.engine.cometbft.injected import encode_wake
 from node.engine.cometbft.known import KnownTransactions
 from node.engine.cometbft.membership import Membership
+from node.engine.cometbft.misbehaviour import Misbehaviour
 from node.engine.cometbft.reaching import Reach
 from node.engine.cometbft.server import Server
+from node.engine.cometbft.unfinished import remove_unfinished
 from node.engine.standing import get_engine
 from node.mempool import Mempool
 
 APP_SOCKET: Final = "app.sock"
 SETTINGS_FILE: Final = "config/config.toml"
 RPC_SOCKET: Final = "rpc.sock"
-MISBEHAVIOUR_FILE: Final = "misbehaviour.jsonl"
 _LOOK_SECONDS: Final = 0.5
 _QUIET_SECONDS: Final = 1.0
 """After so long without a question of CometBFT's, what is unfolded is folded."""
@@ -51,8 +50,6 @@ _DUE_WORK_SECONDS: Final = 20.0
 """How often an idle chain looks for work that has fallen due."""
 _ANSWER_SECONDS: Final = 3.0
 """So long a node that stops waits for blocks with what it was given."""
-
-log = structlog.get_logger()
 
 
 class CometEngine:
@@ -79,12 +76,13 @@ class CometEngine:
         beginning = read_beginning(self._home, chain=chain.origin.chain, engine=get_engine(chain.reader))
         decoder = TransactionDecoder(chain.executor.rulebook.message_type)
         self._known = KnownTransactions(decoder, chain=chain.origin.chain)
+        height = EngineHeight(
+            self._home, chain.store.log, before=beginning.height, first=beginning.engine_height
+        )
         self._application = Application(
             chain,
             known=self._known,
-            height=EngineHeight(
-                self._home, chain.store.log, before=beginning.height, first=beginning.engine_height
-            ),
+            height=height,
             clock=clock,
             listener=self,
             beginning=beginning,
@@ -96,15 +94,24 @@ class CometEngine:
             get_last_block=lambda: self._last_block,
             on_failure=self._fail,
         )
-        self._child = Child(program, self._home, app=app, rpc=rpc, on_started=self._broadcaster.send_again)
+        self._child = Child(
+            program,
+            self._home,
+            app=app,
+            rpc=rpc,
+            prepare=lambda: remove_unfinished(self._home, has_blocks=height.committed > 0),
+            on_started=self._broadcaster.send_again,
+        )
         self._reach = Reach(
             self._home / SETTINGS_FILE,
             rpc,
+            count_validators=lambda: _count(beginning.find_validators(chain.reader)),
             get_last_block=lambda: self._last_block,
             start_again=self._child.start_again,
         )
         self._said = SaidFile(self._home / LOG_FILE)
         self._membership = Membership(chain, self._home)
+        self._misbehaviour = Misbehaviour(self._home)
         self._stopping = threading.Event()
         self._failing = threading.Lock()
         self._last_block = self._last_asked = self._looked = self._looked_for_work = monotonic()
@@ -128,6 +135,15 @@ class CometEngine:
     def is_at_rest(self) -> bool:
         """Whether this node signs nothing now: it was not voted in yet, or was voted out."""
         return self.failure is None and self._membership.is_silent
+
+    @property
+    def misbehaviour(self) -> int:
+        """How often a validator was caught signing two blocks of one height."""
+        return self._misbehaviour.count
+
+    def find_rest(self) -> str | None:
+        """Why nothing would be decided now of what is sent here, as far as CometBFT can be seen."""
+        return self._reach.find_rest(monotonic())
 
     @property
     def child_pid(self) -> int | None:
@@ -185,10 +201,7 @@ class CometEngine:
 
     def note_misbehaviour(self, facts: Sequence[dict[str, Any]]) -> None:
         """It is told in the log and kept in a file."""
-        with (self._home / MISBEHAVIOUR_FILE).open("a", encoding="ascii") as file:
-            for each in facts:
-                log.critical("a validator signed two blocks of one height", **each)
-                file.write(encode(each).decode() + "\n")
+        self._misbehaviour.note(facts)
 
     def note_committed(
         self, block: ExecutedBlock, transactions: Sequence[Transaction], seconds: float
@@ -271,3 +284,7 @@ class CometEngine:
         finally:
             # On a thread of its own: whoever is told may well stop the engine, and so wait for this one.
             threading.Thread(target=self._on_failure, name="engine-failure", daemon=True).start()
+
+
+def _count(validators: ValidatorSet | None) -> int:
+    return 0 if validators is None else len(validators.validators)

@@ -6,11 +6,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from node.engine.cometbft.home import HOME_FOLDER, is_prepared
-from node.engine.interface import EngineMaker
 from node.keystore import Unusable, check_private_folder
 
 if TYPE_CHECKING:
     from node.config import Config
+    from node.engine.interface import EngineMaker
 
 
 def has_engine(config: Config) -> bool:

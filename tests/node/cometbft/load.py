@@ -16,9 +16,12 @@ from random import Random
 from typing import Any, NamedTuple
 
 from ledger.leaves import TRANSACTION_LEAF_DECODER, TRANSACTION_START
+from ledger.log.merkle import compute_leaf_hashes, compute_root
+from node.audit.recorded import BlockReader, read_genesis_leaves
 from node.audit.report import Report
 from node.auditing import audit_data_dir
-from node.config import load_config
+from node.config import Config, load_config
+from node.startup import load_chain
 from node.storage.store import open_store
 from tests.contracts.cast import FRESH
 from tests.node.cometbft.processes import SECONDS
@@ -118,6 +121,31 @@ def read_leaves(directory: Path) -> list[bytes]:
     try:
         return store.log.read_leaves(0, store.log.size)
     finally:
+        store.close()
+
+
+def check_solo_store(leaves: list[bytes], config: Config, folder: Path) -> None:
+    """The recorded blocks, executed one by one over an empty SQLite store, come to the same root."""
+    folder.mkdir()
+    store = open_store(folder / "ledger.db", RULEBOOK)
+    chain = load_chain(
+        store, origin=config.origin, signer=config.open_signer("log"), on_step=lambda _step: None
+    )
+    iterator = iter(leaves)
+    _, ahead = read_genesis_leaves(iterator)
+    blocks = BlockReader(
+        iterator, ahead=ahead, size=chain.head.size, height=0, message_type=RULEBOOK.message_type
+    )
+    try:
+        for block in blocks:
+            closing = block.closing
+            executed = chain.executor.execute_block(
+                block.transactions, time=closing.time, engine_height=closing.engine_height
+            )
+            chain.commit(executed, block.transactions, chain.hash_block(executed))
+        assert chain.compute_root() == compute_root(compute_leaf_hashes(leaves))
+    finally:
+        chain.close()
         store.close()
 
 

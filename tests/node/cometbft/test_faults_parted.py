@@ -9,7 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from node.engine.cometbft.reaching import PATIENCE_SECONDS, Reach, count_peers
+from node.engine.cometbft.reaching import (
+    ALONE_SECONDS_MAX,
+    PATIENCE_SECONDS,
+    SILENT_SECONDS_MAX,
+    Reach,
+    count_heard,
+    count_peers,
+)
 from tests.conftest import FULL
 from tests.node.cometbft.load import MEMBERS, Load, check_good, end_and_compare
 from tests.node.cometbft.networks import Relays, make_network
@@ -95,13 +102,26 @@ class Engine:
         self.settings = folder / "config.toml"
         self.settings.write_text(f'[p2p]\npersistent_peers = "{peers}"\n')
         self.found = self.last_block = self.starts = 0
-        monkeypatch.setattr("node.engine.cometbft.reaching.count_peers", lambda _rpc: self.found)
+        self.validators = peers.count(",") + 2
+        monkeypatch.setattr("node.engine.cometbft.reaching.count_peers", self.count_peers)
         self.reach = Reach(
             self.settings,
             folder / "rpc.sock",
+            count_validators=lambda: self.validators,
             get_last_block=lambda: self.last_block,
             start_again=self.start_again,
         )
+
+    def count_peers(self, _rpc: Path) -> int:
+        if self.found is None:
+            raise ConnectionRefusedError
+        return self.found
+
+    def look(self, now: float, found: int | None) -> str | None:
+        """Why nothing would be decided, as it says some seconds after this look."""
+        self.found = found
+        self.reach.look(now)
+        return self.reach.find_rest(now + ALONE_SECONDS_MAX)
 
     def start_again(self) -> None:
         self.starts += 1
@@ -137,6 +157,112 @@ def test_who_sees_blocks_is_left_alone(tmp_path, monkeypatch):
     engine.last_block = 60
     assert engine.look_until(int(PATIENCE_SECONDS) + 50) == 0
     assert engine.look_until(int(PATIENCE_SECONDS) + 60) == 1
+
+
+def test_a_peer_that_is_silent_for_longer_than_peers_are_is_out_of_reach():
+    def answer(*seconds):
+        told = [{"connection_status": {"RecvMonitor": {"Idle": str(each * 10**9)}}} for each in seconds]
+        return {"result": {"n_peers": str(len(seconds)), "peers": told}}
+
+    longest = int(SILENT_SECONDS_MAX)
+    assert count_heard(answer()) == 0
+    assert count_heard(answer(0, longest, longest + 1)) == 2
+    for other in ({}, {"result": {"peers": [{}]}}, {"error": "none"}):
+        with pytest.raises(ValueError, match="no answer"):
+            count_heard(other)
+
+
+#   how many validators there are, how many others one of them reaches: whether it is enough for a block
+@pytest.mark.parametrize(
+    ("validators", "found", "is_enough"),
+    [
+        (1, 0, True),
+        (2, 0, False),
+        (2, 1, True),
+        (3, 1, False),
+        (3, 2, True),
+        (4, 1, False),
+        (4, 2, True),
+        (7, 3, False),
+        (7, 4, True),
+        # More are connected than are in the set.
+        (4, 5, True),
+    ],
+)
+def test_who_reaches_too_few_for_a_block_is_not_ready(tmp_path, monkeypatch, validators, found, is_enough):
+    engine = Engine(tmp_path, monkeypatch, peers="a,b,c")
+    engine.validators = validators
+    assert engine.look(10, validators) is None
+    reason = engine.look(14, found)
+    assert (reason is None) is is_enough
+    assert reason is None or f"too few of {validators} validators" in reason
+
+
+def test_a_line_that_is_lost_for_a_moment_is_told_to_nobody(tmp_path, monkeypatch):
+    engine = Engine(tmp_path, monkeypatch, peers="a,b,c")
+    engine.look(10, 3)
+    assert engine.look(14, 0) is not None
+    assert engine.reach.find_rest(14 + ALONE_SECONDS_MAX - 1) is None
+    assert engine.look(18, 3) is None
+
+
+def test_before_enough_were_seen_for_the_first_time_nothing_is_taken_on_trust(tmp_path, monkeypatch):
+    engine = Engine(tmp_path, monkeypatch, peers="a,b,c")
+    engine.look(10, None)
+    assert engine.reach.find_rest(10) == "cometbft does not answer"
+    # What is replayed at the start comes from nobody.
+    engine.last_block = 11
+    assert "too few" in engine.look(12, 0)
+    assert engine.look(14, 2) is None
+    assert engine.look(18, None) == "cometbft does not answer"
+
+
+def test_blocks_that_come_through_the_one_peer_that_is_left_say_that_it_is_enough(tmp_path, monkeypatch):
+    engine = Engine(tmp_path, monkeypatch, peers="a,b,c")
+    engine.look(10, 3)
+    assert engine.look(20, 1) is not None
+    engine.last_block = 21
+    assert engine.look(24, 1) is None
+    # That peer is gone as well, and so is the way.
+    assert engine.look(28, 0) is not None
+
+
+def wait_until_ready(validator, status):
+    """What it says once it says this."""
+    end = time.monotonic() + SECONDS
+    while (said := validator.ask("GET", "/readyz"))[0] != status:
+        assert time.monotonic() < end, said
+        time.sleep(0.2)
+    return said[1]
+
+
+def test_who_has_lost_the_others_is_not_ready_while_nobody_sends_anything(make_validators):
+    alliance = make_validators(2)
+    alliance.start()
+    alliance.begin(members=MEMBERS)
+    one, other = alliance.all
+    wait_until_ready(one, 200)
+    stands = one.get_checkpoint()
+    other.stop()
+    assert wait_until_ready(one, 503)["reason"] == "too few of 2 validators are in reach: 0"
+    other.start()
+    wait_until_ready(one, 200)
+    assert one.get_checkpoint() == stands
+
+
+@pytest.mark.full
+def test_who_is_cut_off_without_a_word_is_not_ready_soon(two):
+    for each in two.all:
+        wait_until_ready(each, 200)
+    two.network.part([0], [1])
+    begun = time.monotonic()
+    for each in two.all:
+        assert "too few" in wait_until_ready(each, 503)["reason"]
+    # CometBFT by itself would give a peer up after 105 seconds.
+    assert time.monotonic() - begun < SILENT_SECONDS_MAX + 30
+    two.network.heal()
+    for each in two.all:
+        wait_until_ready(each, 200)
 
 
 @pytest.mark.full

@@ -44,25 +44,29 @@ def test_told_twice_and_thrice_under_load_it_ends_once_and_whole(make_validators
     check_good(validator.directory)
 
 
-#   what it waits for before it tells: nothing of it is there yet, its node, its CometBFT (which can be
-#   stopped while it makes its databases, and then starts no more: docs/how-to/recovery.md)
+#   what it waits for before it tells: nothing of it is there yet, its node, its CometBFT, the first of its
+#   databases (which it then may not have finished: `test_unfinished_databases.py`)
 @pytest.mark.parametrize(
     "moment",
     [
         "at once",
         pytest.param("node", marks=pytest.mark.full),
-        pytest.param("cometbft", marks=pytest.mark.full),
+        "cometbft",
+        pytest.param("databases", marks=pytest.mark.full),
     ],
 )
 def test_told_while_it_starts_it_ends_as_well(make_validators, moment):
     alliance = make_validators(1)
     (validator,) = alliance.all
     validator.begin()
-    if moment != "at once":
-        _ = validator.application if moment == "node" else validator.cometbft
-    else:
+    if moment == "at once":
         while not list_children(validator.node.process.pid):
             time.sleep(0.001)
+    elif moment == "databases":
+        while not (validator.directory / "cometbft/data/blockstore.db").exists():
+            time.sleep(0.001)
+    else:
+        _ = validator.application if moment == "node" else validator.cometbft
     status, said = tell_often(validator, gap_seconds=0.02)
     assert (status, "Traceback" in said) == (0, False), said
     # What it may have voted for is older now than a block that is new may be.

@@ -86,6 +86,9 @@ def test_one_that_runs_in_two_places_is_caught_signing_twice(make_validators, tm
     for file in files:
         first = json.loads(file.read_text().splitlines()[0])
         assert (first["kind"], first["validator"], first["power"]) == ("duplicate_vote", expected, 10)
+    for each, file in zip(others, files, strict=True):
+        _, figures = each.ask("GET", "/metrics")
+        assert f"commonpoint_misbehaviour_total {len(file.read_text().splitlines())}.0" in figures
     second.kill()
     alliance.all.remove(second)
     for each in others:

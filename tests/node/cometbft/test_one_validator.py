@@ -6,6 +6,7 @@ import time
 
 from ledger.leaves import BLOCK_LEAF_DECODER, BLOCK_START
 from merchant_sdk.receipt import Receipt
+from node.engine.cometbft.misbehaviour import Misbehaviour
 from node.storage.store import open_store
 from tests.contracts.cast import member_id
 from tests.node.cli.conftest import cli, plain_environment  # noqa: F401 - fixtures
@@ -24,9 +25,12 @@ def read_log(validator):
 
 def test_a_merchant_meets_nothing_new_and_an_idle_ledger_adds_nothing(make_validators, cli):  # noqa: F811
     alliance = make_validators(1)
+    (validator,) = alliance.all
+    # Of before it was started again.
+    Misbehaviour(validator.directory / "cometbft").note([{"kind": "duplicate_vote", "engine_height": 3}])
     alliance.start()
     alliance.begin()
-    (validator,) = alliance.all
+    assert "commonpoint_misbehaviour_total 1.0" in validator.ask("GET", "/metrics")[1]
     now = get_time()
     shop_policy = validator.config.policy
 
