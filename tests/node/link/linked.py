@@ -135,8 +135,9 @@ class LinkedDesk(Desk):
 
     @property
     def pids(self) -> list[int]:
-        """The workers' process ids."""
-        return [worker.process.pid for worker in self.supervisor._workers]
+        """The workers' process ids, as far as they have started: this is not their thread."""
+        workers = list(self.supervisor._workers)
+        return [worker.process.pid for worker in workers if hasattr(worker, "process")]
 
     def close(self) -> None:
         """The workers end, then the core."""
