@@ -16,6 +16,7 @@ import pytest
 from ledger.log.tiles import TILE_WIDTH, entries_path, tile_path
 from node.access import Role
 from node.app import open_tokens
+from node.follower.short import SHORT_LEAVES_MAX
 from tests.node.cometbft.load import MEMBERS, Load, audit, check_good, end_and_compare
 from tests.node.cometbft.processes import SECONDS, list_children
 from tests.node.follower.conftest import Process
@@ -84,16 +85,19 @@ def forget(validator) -> None:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-#   what is not so: a leaf in its bundle, a hash in the tile at the log's edge
-@pytest.mark.parametrize("what", ["bundle", pytest.param("tile", marks=pytest.mark.full)])
+#   what is not so: a leaf in its bundle; a hash in the tile at the edge, which a short way does not read
+@pytest.mark.parametrize(
+    ("what", "leaves"),
+    [("bundle", TILE_WIDTH), pytest.param("tile", SHORT_LEAVES_MAX, marks=pytest.mark.full)],
+)
 def test_an_altered_tile_of_one_source_is_refused_and_fetched_from_a_validator(
-    make_validators, repository, tmp_path, what
+    make_validators, repository, tmp_path, what, leaves
 ):
     alliance = make_validators(2)
     alliance.start()
     alliance.begin(members=MEMBERS)
     for number in range(2):
-        alliance.must(alliance.earn(f"many-{number}", count=TILE_WIDTH // 2))
+        alliance.must(alliance.earn(f"many-{number}", count=leaves // 2))
     size, _ = alliance.wait_for_same_root()
     first, second = alliance.all
     spoiled = write_log(first.directory, tmp_path / "spoiled")

@@ -44,6 +44,8 @@ def two(make_validators):
     made = make_validators(2, make_network(2))
     made.start()
     made.begin(members=MEMBERS)
+    # Who is cut off before a decision has come hears it only when the line is whole again.
+    made.wait_for_same_root()
     return made
 
 
