@@ -15,7 +15,8 @@ from tests.conftest import FULL
 from tests.node.engine.story import Story
 from tests.node.engine.town import OUTCOMES, Town
 
-SEEDS = range(6 if FULL else 1)
+SEEDS = (0, 2, 3, 4, 5, 6) if FULL else (0,)
+"""Of stories that have something of everything: in that of 1 nobody gets round to an exchange."""
 DAYS = 400 if FULL else 90
 
 
