@@ -18,6 +18,7 @@ from ledger.genesis import Origin
 from ledger.keys import Signer
 from ledger.log.note import encode_vkey
 from ledger.log.policy import format_policy
+from ledger.log.tiles import TILE_WIDTH
 from ledger.policy_chain import derive_policy
 from ledger.transaction import Transaction, TransactionDecoder, Vetting, check_contents
 from node.answers import Taken
@@ -244,19 +245,19 @@ class NodeCore(Vouching, Readiness):
 
     def read_bundle(self, index: int, width: int) -> bytes | None:
         """An entry bundle, full or partial, or None beyond the checkpoint."""
-        if index * 256 + width > self.head.size:
+        if index * TILE_WIDTH + width > self.head.size:
             return None
         return self._chain.store.log.read_bundle(index, width)
 
     def find_packed_bundle(self, index: int, width: int) -> bytes | None:
         """The bundle as Zstandard frames, where it is in memory and not beyond the checkpoint; else None."""
-        if index * 256 + width > self.head.size:
+        if index * TILE_WIDTH + width > self.head.size:
             return None
         return self._chain.store.log.find_packed_bundle(index, width)
 
     def read_packed_bundle(self, index: int, width: int) -> bytes | None:
         """The same from the disk; None also where a row would have to be cut for it."""
-        if index * 256 + width > self.head.size:
+        if index * TILE_WIDTH + width > self.head.size:
             return None
         return self._chain.store.log.read_packed_bundle(index, width)
 
