@@ -76,11 +76,11 @@ class State:
         They leave memory with the next fold.
         """
         self._records: dict[str, dict[str, Any]] = {table: {} for table in self._tables}
-        """What is in memory, as of the last write; None where a record was removed."""
+        """What is in memory, as of the last write; None where there is no record, as the source said or since
+        it was removed.
+        """
         self._before: dict[str, dict[str, Any]] = {table: {} for table in self._tables}
         """What stood there before the block being executed wrote it."""
-        self._absent: dict[str, set[str]] = {table: set() for table in self._tables}
-        """What the block asked the source for in vain. Forgotten with the block: it may write these keys."""
         self._undo: list[tuple[str, str, Any, bool]] | None = None
         self._due = DueIndex()
         self._due_folding = DueIndex()
@@ -94,7 +94,7 @@ class State:
         """The record as of the last write of the block being executed, or None."""
         record = self._records[table].get(key, _MISSING)
         if record is _MISSING:
-            return None if table in self._whole or key in self._absent[table] else self._load(table, key)
+            return None if table in self._whole else self._load(table, key)
         return record
 
     def get_current(self, table: str, key: str) -> Any:
@@ -110,11 +110,9 @@ class State:
         """A record that nobody announced, from the source."""
         if self._source is None:
             return None
-        for _, _, found in self._source.load({table: [key]}):
-            self._records[table][key] = found
-            return found
-        self._absent[table].add(key)
-        return None
+        record = next((found for _, _, found in self._source.load({table: [key]})), None)
+        self._records[table][key] = record
+        return record
 
     def peek(self, table: str, key: str, source: RecordSource | None) -> Any:
         """The record as of the last committed block, read from another thread: nothing is remembered.
@@ -148,19 +146,20 @@ class State:
         """
         if self._source is None or len(self._whole) == len(self._tables):
             return
-        records, absent, resident = self._records, self._absent, self._whole
-        missing: dict[str, list[str]] = {}
+        records, whole = self._records, self._whole
+        missing: dict[str, dict[str, None]] = {}
         for keys in wanted:
             for table, key in keys:
-                if key in records[table] or table in resident or key in absent[table]:
-                    continue
-                absent[table].add(key)
-                missing.setdefault(table, []).append(key)
+                if key not in records[table] and table not in whole:
+                    missing.setdefault(table, {})[key] = None
         if not missing:
             return
-        for table, key, record in self._source.load(missing):
-            self._records[table][key] = record
-            absent[table].discard(key)
+        # All of it is here before any of it is taken for absent.
+        loaded = list(self._source.load({table: list(keys) for table, keys in missing.items()}))
+        for table, absent in missing.items():
+            records[table].update(absent)
+        for table, key, record in loaded:
+            records[table][key] = record
 
     def begin(self) -> None:
         """A block begins: nothing pending, nothing half done."""
@@ -177,7 +176,7 @@ class State:
         if key not in before:
             known = records.get(key, _MISSING)
             if known is _MISSING:
-                known = None if table in self._whole or key in self._absent[table] else _UNREAD
+                known = None if table in self._whole else _UNREAD
             before[key] = known
         records[key] = record
 
@@ -223,7 +222,7 @@ class State:
                 for key, record in written.items():
                     if record is None:
                         del self._records[table][key]
-        self._end_block()
+        self._in_block = False
         return Changes(changes)
 
     def roll_back(self) -> None:
@@ -237,12 +236,6 @@ class State:
             if overwritten:
                 self._before[table] = {}
         self._undo = None
-        self._end_block()
-
-    def _end_block(self) -> None:
-        for table, keys in self._absent.items():
-            if keys:
-                self._absent[table] = set()
         self._in_block = False
 
     def first_due(self, *, before: str, limit: int) -> list[str]:

@@ -119,6 +119,37 @@ def test_prefetch_asks_once_for_what_is_not_there_and_changes_no_answer(shelf):
     assert len(shelf.loads) == 1
 
 
+def test_what_is_not_there_is_asked_for_once_until_a_fold_makes_room(shelf):
+    state = State(TABLES, shelf)
+    state.prefetch([[("animal", "cat")]])
+    write(state, ("plant", "oak", 1))
+    assert state.get("animal", "cat") is None
+    write(state, ("animal", "cat", 2))
+    write(state, ("animal", "cat", None))
+    assert state.get("animal", "cat") is None
+    assert len(shelf.loads) == 1
+    state.begin_fold()
+    shelf.tables["animal"]["dog"] = 3
+    state.end_fold(unfolded={}, keep_below=0)
+    assert [state.get("animal", name) for name in ("cat", "dog")] == [None, 3]
+    assert len(shelf.loads) == 3
+
+
+def test_what_could_not_be_asked_for_is_not_taken_for_absent():
+    class Torn(Shelf):
+        def load(self, wanted):
+            for found in super().load(wanted):
+                yield found
+                raise OSError("the disk is gone")
+
+    shelf = Torn()
+    shelf.tables["animal"] = {"cat": 1, "dog": 2}
+    state = State(TABLES, shelf)
+    with pytest.raises(OSError, match="gone"):
+        state.prefetch([[("animal", "cat"), ("animal", "dog")]])
+    assert state.list_remembered("animal") == []
+
+
 def test_a_resident_table_is_whole_and_never_asked_for(shelf):
     shelf.tables["animal"] = {"cat": 1}
     state = State(TABLES, shelf, resident=["animal"])

@@ -29,6 +29,7 @@ import structlog
 
 from node.config import load_config
 from node.engine.cometbft.making import has_engine
+from node.process import work_in_long_turns
 
 KEPT_VARIABLE: Final = "COMMONPOINT_KEPT"
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
@@ -77,6 +78,7 @@ class Keeper:
         """The status with which the node ended for good. From then on this process is deaf, until it ends."""
         for number in _SIGNALS:
             signal.signal(number, self._hear)
+        work_in_long_turns()
         try:
             return self._run()
         finally:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 
 from ledger.leaves import BLOCK_LEAF_DECODER, BLOCK_START
@@ -42,6 +44,12 @@ def test_a_merchant_meets_nothing_new_and_an_idle_ledger_adds_nothing(make_valid
         assert (earned.code, again.code, spent.code) == ("OK", "ALREADY_DONE", "OK")
         assert (earned.points, spent.balance) == (40, 30)
         assert Receipt.read(receipt.data, policy=shop_policy).index == earned.index
+
+    if sys.platform == "linux":
+        # The keeper, the node with its helpers, and CometBFT.
+        classes = [os.sched_getscheduler(pid) for pid in validator.processes]
+        assert len(classes) >= 3
+        assert set(classes) == {os.SCHED_BATCH}
 
     before = validator.get_checkpoint()
     time.sleep(2)
