@@ -35,9 +35,8 @@ class Watched(Protocol):
         """How many transactions wait for a block."""
         ...
 
-    @property
-    def is_ready(self) -> bool:
-        """Whether intake is open."""
+    def find_rest(self) -> str | None:
+        """Why a transaction sent now would not get into a block soon; None where it would."""
         ...
 
     @property
@@ -148,7 +147,9 @@ class _ChainCollector(Collector):
         yield GaugeMetricFamily(
             "commonpoint_waiting_transactions", "Waiting for a block.", value=core.waiting
         )
-        yield GaugeMetricFamily("commonpoint_ready", "Whether intake is open.", value=int(core.is_ready))
+        yield GaugeMetricFamily(
+            "commonpoint_ready", "Whether /readyz says ready.", value=int(core.find_rest() is None)
+        )
         yield CounterMetricFamily(
             "commonpoint_misbehaviour",
             "Times that a validator was caught signing two blocks of one height.",

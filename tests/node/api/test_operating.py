@@ -96,6 +96,7 @@ async def test_a_node_that_stops_lives_and_is_not_ready(tmp_path, monkeypatch):
         monkeypatch.setattr(type(desk.core), "is_ready", property(lambda _: False))
         answer = await client.get("/readyz")
         assert (answer.status_code, code_of(answer)) == (503, "NOT_READY")
+        assert read_figures((await client.get("/metrics")).text)["commonpoint_ready", ()] == 0
         assert (await client.get("/healthz")).text == "ok\n"
     monkeypatch.undo()
     desk.close()

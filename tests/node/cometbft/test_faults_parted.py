@@ -247,6 +247,7 @@ def test_who_has_lost_the_others_is_not_ready_while_nobody_sends_anything(make_v
     stands = one.get_checkpoint()
     other.stop()
     assert wait_until_ready(one, 503)["reason"] == "too few of 2 validators are in reach: 0"
+    assert "commonpoint_ready 0.0" in one.ask("GET", "/metrics")[1]
     other.start()
     wait_until_ready(one, 200)
     assert one.get_checkpoint() == stands
