@@ -24,7 +24,7 @@ from ledger.transaction import sign_transaction
 from node.access import Role
 from node.app import open_tokens
 from node.backup import back_up
-from node.config import init_data_dir, load_config
+from node.config import POSTGRESQL_FILE, init_data_dir, load_config
 from node.engine.cometbft.founding import make_validator, read_validator
 from node.engine.cometbft.switching import plan_switch
 from tests.contracts.cast import (
@@ -64,7 +64,7 @@ class Staying(Validator):
 class Ledger(Validators):
     """A sequencer's ledger, which validators may take over."""
 
-    def __init__(self, repository, folder, *, count: int) -> None:
+    def __init__(self, repository, folder, *, count: int, address: str | None = None) -> None:
         self.repository, self._folder, self._count = repository, folder, 0
         self.keys = [folder / f"keys-{who}" for who in WHO[:count]]
         for who, keys, port in zip(WHO, self.keys, find_ports(count), strict=False):
@@ -78,7 +78,10 @@ class Ledger(Validators):
             operator=OPERATOR,
             participants=participants,
             time=get_time() - 1_000,
+            store="sqlite" if address is None else "postgresql",
         )
+        if address is not None:
+            (self.directory / POSTGRESQL_FILE).write_text(address + "\n")
         self.govern = config.open_signer("govern")
         self.policy = parse_policy(config.policy)
         self.origin, self.chain = config.origin, config.origin.chain
@@ -156,8 +159,8 @@ def make_ledger(program, repository, tmp_path):  # noqa: ARG001 - the nodes find
     """Makes ledgers with a sequencer, and leaves no process behind."""
     made = []
 
-    def make(count: int) -> Ledger:
-        made.append(Ledger(repository, tmp_path, count=count))
+    def make(count: int, *, address: str | None = None) -> Ledger:
+        made.append(Ledger(repository, tmp_path, count=count, address=address))
         return made[-1]
 
     yield make
@@ -173,10 +176,19 @@ def begin(ledger) -> None:
     ledger.must(ledger.sign(FRESH, "custody", *[Enrol(member=member_id(one)) for one in range(10)]))
 
 
-#   validators; with four another organisation follows
-@pytest.mark.parametrize("count", [pytest.param(1, marks=pytest.mark.full), 4])
-def test_a_ledger_goes_on_with_validators_and_its_history_is_one(make_ledger, cli, count):  # noqa: F811
-    ledger = make_ledger(count)
+@pytest.fixture
+def place(postgres_server):
+    """A database for one ledger."""
+    made = postgres_server.make()
+    yield made
+    postgres_server.take_back(made)
+
+
+#   validators; with two the sequencer's ledger is in PostgreSQL, and the other's a file; with four another
+#   organisation follows
+@pytest.mark.parametrize("count", [pytest.param(1, marks=pytest.mark.full), 2, 4])
+def test_a_ledger_goes_on_with_validators_and_its_history_is_one(make_ledger, cli, count, request):  # noqa: F811
+    ledger = make_ledger(count, address=request.getfixturevalue("place").address if count == 2 else None)
     begin(ledger)
     if count == 4:
         ledger.follow()
