@@ -16,6 +16,7 @@ import msgspec
 from contracts.messages import CutWindow, Enrol, Exchange, Propose, Redeem, SetBrandShares, Vote
 from contracts.messages.actions import ChangeParameter
 from ledger.keys import SeedSigner
+from ledger.log.tiles import TILE_WIDTH
 from node.access import Role, parse_role
 from node.answers import Taken
 from node.api.app import make_app
@@ -35,6 +36,7 @@ from tests.contracts.cast import (
     START,
     grant,
     make_signer,
+    member_id,
     open_program,
 )
 from tests.contracts.letters import prove_possession, sign_consent
@@ -219,6 +221,13 @@ class Desk:
             target="mile",
         )
 
+    def grow(self) -> None:
+        """The log has some full tiles and a partial one, by blocks that end within them."""
+        for block in range(4):
+            self.must(FRESH, *[Enrol(member=member_id(1_000 * block + number)) for number in range(200)])
+        # Too small a block to be packed when it is stored.
+        self.must(FRESH, Enrol(member=member_id(9_000)))
+
     async def until_waiting(self, count: int) -> None:
         """So many transactions wait for a block."""
         for _ in range(2_000):
@@ -245,3 +254,9 @@ def problem_of(response: httpx2.Response) -> dict[str, Any]:
 def code_of(response: httpx2.Response) -> str:
     """The code of a problem."""
     return str(problem_of(response)["code"])
+
+
+def list_widths(count: int) -> list[tuple[int, int]]:
+    """The tiles, by index and width, that a level of so many hashes has; or the bundles of as many leaves."""
+    full = [(index, TILE_WIDTH) for index in range(count // TILE_WIDTH)]
+    return [*full, (count // TILE_WIDTH, count % TILE_WIDTH)] if count % TILE_WIDTH else full

@@ -5,34 +5,13 @@ Whoever mirrors them gets the very tree that the checkpoint signs, and no more t
 
 from __future__ import annotations
 
-import pytest
-
-from contracts.messages import Enrol
 from ledger.log.merkle import HASH_BYTES, compute_leaf_hashes, compute_parents, compute_root
 from ledger.log.note import decode_vkey, open_note, parse_checkpoint
 from ledger.log.tiles import TILE_WIDTH, decode_bundle, entries_path, tile_path
 from tests.contracts.cast import FRESH, member_id
-from tests.node.api.desk import Desk, code_of
+from tests.node.api.desk import code_of, list_widths
 
 FOREVER = "max-age=31536000, immutable"
-
-
-@pytest.fixture(scope="module")
-def grown(tmp_path_factory):
-    """A log of some full tiles and a partial one."""
-    desk = Desk(tmp_path_factory.mktemp("grown"))
-    try:
-        for block in range(4):
-            desk.must(FRESH, *[Enrol(member=member_id(1_000 * block + number)) for number in range(200)])
-        yield desk
-    finally:
-        desk.close()
-
-
-def widths(count: int) -> list[tuple[int, int]]:
-    """The tiles, by index and width, that a level of this many hashes has."""
-    full = [(index, TILE_WIDTH) for index in range(count // TILE_WIDTH)]
-    return [*full, (count // TILE_WIDTH, count % TILE_WIDTH)] if count % TILE_WIDTH else full
 
 
 async def test_the_tiles_are_the_tree_that_the_checkpoint_signs(grown):
@@ -45,7 +24,7 @@ async def test_the_tiles_are_the_tree_that_the_checkpoint_signs(grown):
         count = checkpoint.size
         while count:
             row: list[bytes] = []
-            for index, width in widths(count):
+            for index, width in list_widths(count):
                 tile = await client.get("/" + tile_path(len(rows), index, width))
                 assert tile.status_code == 200
                 assert tile.headers["content-type"] == "application/octet-stream"
@@ -57,7 +36,7 @@ async def test_the_tiles_are_the_tree_that_the_checkpoint_signs(grown):
             count //= TILE_WIDTH
         assert len(rows) == 2
         leaves = []
-        for index, width in widths(checkpoint.size):
+        for index, width in list_widths(checkpoint.size):
             bundle = await client.get("/" + entries_path(index, width), headers=grown.asks("follower"))
             assert bundle.headers["content-type"] == "application/octet-stream"
             assert bundle.headers["cache-control"].startswith("private, ")

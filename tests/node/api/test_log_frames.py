@@ -8,31 +8,10 @@ import httpx2
 import pytest
 import zstandard
 
-from contracts.messages import Enrol
 from ledger.log.tiles import TILE_WIDTH, decode_bundle, entries_path, tile_path
 from node.storage.newest import NewestRows
-from tests.contracts.cast import FRESH, member_id
-from tests.node.api.desk import Desk
-
-
-@pytest.fixture(scope="module")
-def grown(tmp_path_factory):
-    """A log of some full bundles and a partial one, made by blocks that end within them."""
-    desk = Desk(tmp_path_factory.mktemp("grown"))
-    try:
-        for block in range(4):
-            desk.must(FRESH, *[Enrol(member=member_id(1_000 * block + number)) for number in range(200)])
-        # Too small a block to be packed when it is stored.
-        desk.must(FRESH, Enrol(member=member_id(9_000)))
-        yield desk
-    finally:
-        desk.close()
-
-
-def widths(count: int) -> list[tuple[int, int]]:
-    """The bundles, by index and width, of so many leaves."""
-    full = [(index, TILE_WIDTH) for index in range(count // TILE_WIDTH)]
-    return [*full, (count // TILE_WIDTH, count % TILE_WIDTH)] if count % TILE_WIDTH else full
+from tests.contracts.cast import FRESH
+from tests.node.api.desk import Desk, list_widths
 
 
 def unpack(answer: httpx2.Response) -> bytes:
@@ -53,7 +32,7 @@ async def test_a_bundle_is_the_same_packed_or_not_from_memory_or_from_the_disk(g
     size = grown.core.head.size
     log = grown.core._chain.store.log
     auth = grown.asks("follower")
-    places = widths(size)
+    places = list_widths(size)
     # Where the blocks end, so no row has to be cut.
     ends = [block + 1 for block, _, _ in log.list_blocks()]
     places += [divmod(end, TILE_WIDTH) for end in ends if end % TILE_WIDTH]

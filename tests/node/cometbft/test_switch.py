@@ -187,7 +187,12 @@ def place(postgres_server):
 #   validators; with two the sequencer's ledger is in PostgreSQL, and the other's a file; with four another
 #   organisation follows
 @pytest.mark.parametrize("count", [pytest.param(1, marks=pytest.mark.full), 2, 4])
-def test_a_ledger_goes_on_with_validators_and_its_history_is_one(make_ledger, cli, count, request):  # noqa: F811
+def test_a_ledger_goes_on_with_validators_and_its_history_is_one(
+    make_ledger,
+    cli,  # noqa: F811
+    count,
+    request,
+):
     ledger = make_ledger(count, address=request.getfixturevalue("place").address if count == 2 else None)
     begin(ledger)
     if count == 4:
