@@ -32,6 +32,17 @@ def governed(tmp_path_factory):
         desk.close()
 
 
+@pytest.fixture(scope="session")
+def grown(tmp_path_factory):
+    """A desk whose log fills some tiles. Not to be written to."""
+    desk = LinkedDesk(tmp_path_factory.mktemp("grown"))
+    try:
+        desk.grow()
+        yield desk
+    finally:
+        desk.close()
+
+
 @pytest.fixture
 def desk(tmp_path):
     """A desk of its own, whose chain has its genesis only."""
