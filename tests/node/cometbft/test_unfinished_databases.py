@@ -78,7 +78,8 @@ def kill_over(program, home, name, *, app):
     for _ in range(ATTEMPTS_MAX):
         with running(program, home, app=app) as process:
             wait_until(lambda: set(BEGUN) <= set(list_files(database)), process)
-        if "CURRENT" not in list_files(database):
+        # It begins as CURRENT.0, and what opens the database makes do with that.
+        if not any(each.startswith("CURRENT") for each in list_files(database)):
             return
         # Too late. It begins in a fresh folder, as if that were another validator's.
         subprocess.run(["rm", "-r", home / "data"], check=True)
